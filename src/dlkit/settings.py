@@ -1,0 +1,51 @@
+"""The options that belong to no brick: of the run as a whole, and of the trainer. No torch here: the preflight reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dlkit.types import NonNegativeInt, Positive, PositiveInt, ProperFraction
+
+# The config groups, in the order in which they are read. One folder each under configs/.
+GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", "trainer", "callbacks", "experiment")
+
+# A group's node holds the arguments of its `_target_` and, for these groups, of one function more, which every choice
+# shares: `load` cuts any source into splits and batches, `with_warmup` puts a warmup before any schedule.
+SHARED = {"data": "dlkit.data.load", "scheduler": "dlkit.schedules.with_warmup"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The top level of the config."""
+
+    seed: NonNegativeInt = 0
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    run_dir: str | None = None
+    dry_run: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """How long, on what, and in which precision a model is trained. Defaults stand in configs/trainer/default.yaml."""
+
+    epochs: Positive | None
+    max_steps: PositiveInt | None
+    max_time: Positive | None
+    eval_every: PositiveInt | None
+    log_every: PositiveInt
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    dtype: Literal["float32", "bfloat16", "float16"]
+    accumulate: PositiveInt
+    ema: ProperFraction
+    compile: bool
+    channels_last: bool
+    tf32: bool
+    deterministic: bool
+    threads: PositiveInt | None
+    allocator: bool
+    nan_guard: bool
+    overfit_batches: NonNegativeInt
+    limit_batches: NonNegativeInt

@@ -1,0 +1,83 @@
+"""The contracts between the parts of dlkit. Read this page second, after configs/train.yaml.
+
+A run is a pure function of its config: Hydra composes it, `build.py` makes the objects named by `_target_`,
+and the trainer knows none of them by name. What the parts promise each other is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+
+from annotated_types import Ge, Gt, Interval, Lt
+
+if TYPE_CHECKING:  # the command line checks values against these annotations without paying for torch
+    from torch import Tensor, nn
+
+# Ranges of options. The preflight reads them from the signature of every `_target_` (cli/signatures.py).
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]  # [0, 1]
+ProperFraction = Annotated[float, Ge(0), Lt(1)]  # [0, 1)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the data promises the model, the loss and the reports."""
+
+    kind: str  # "tabular" | "image" | "tokens" | "waveform"
+    input_shape: tuple[int, ...]  # one example, no batch axis: (F,), (C, H, W), (T,)
+    num_outputs: int  # classes, or regression targets
+    task: str  # "classification" | "regression"
+    classes: tuple[str, ...] = ()
+    vocab_size: int | None = None
+    sample_rate: int | None = None  # Hz
+    class_counts: tuple[int, ...] = ()  # of the training split, for class weights
+    cardinalities: tuple[int, ...] = ()  # of the categorical columns of a table
+
+
+class Batch(NamedTuple):
+    """Examples on the device, first axis B."""
+
+    x: Any  # Tensor, or a pytree that the model takes (tokens with lengths)
+    y: Tensor  # classification: int64 (B,); regression: float (B, num_outputs)
+
+
+class Data(Protocol):
+    """A data set ready for training. Batch k is a pure function of (seed, k)."""
+
+    spec: Spec
+    steps_per_epoch: int
+    split_sizes: dict[str, int]  # examples in "train", and in "val" and "test" where they exist
+
+    def train(self, step: int) -> Iterator[Batch]:
+        """Endless batches from global step `step` on."""
+        ...
+
+    def eval(self, split: str) -> Iterator[Batch]:
+        """One pass over a split, in order; the last batch may be short."""
+        ...
+
+
+class Loss(Protocol):
+    """A loss owns the head (how wide the model's last layer is) and the link (outputs to probabilities)."""
+
+    def outputs(self, spec: Spec) -> int:
+        """Width of the model's last layer; raises ValueError where the loss does not suit the task."""
+        ...
+
+    def __call__(self, out: Tensor, y: Tensor) -> Tensor:
+        """Loss per example: (B, K), targets -> (B,)."""
+        ...
+
+    def probabilities(self, out: Tensor) -> Tensor:
+        """Class probabilities (B, classes); raises ValueError where the loss has none."""
+        ...
+
+
+Schedule = Callable[[int], float]  # optimiser step -> factor on each group's base learning rate
+Init = Callable[["nn.Module", Batch], None]  # in place, once, before compile
+Penalty = Callable[[Mapping[str, "Tensor"]], "Tensor"]  # weights by name -> scalar added to the loss
