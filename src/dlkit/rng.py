@@ -7,7 +7,7 @@ import hashlib
 import torch
 
 # First key of a stream, so that no two uses of one seed share their numbers.
-SPLIT, ORDER, AUGMENT, SYNTHETIC = range(4)
+SPLIT, ORDER, AUGMENT, SYNTHETIC, INIT, TRAIN = range(6)
 
 
 def derive(*keys: int) -> int:

@@ -51,7 +51,9 @@ class Data(Protocol):
 
     spec: Spec
     steps_per_epoch: int
+    batch_size: int
     split_sizes: dict[str, int]  # examples in "train", and in "val" and "test" where they exist
+    encoder: Any  # turns raw examples into `Batch.x`; its state_dict() travels in every checkpoint
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
@@ -61,16 +63,21 @@ class Data(Protocol):
         """One pass over a split, in order; the last batch may be short."""
         ...
 
-
-class Loss(Protocol):
-    """A loss owns the head (how wide the model's last layer is) and the link (outputs to probabilities)."""
-
-    def outputs(self, spec: Spec) -> int:
-        """Width of the model's last layer; raises ValueError where the loss does not suit the task."""
+    def fingerprint(self) -> str:
+        """A digest of the examples of all splits: equal for equal data."""
         ...
 
+
+class Loss(Protocol):
+    """A loss owns the head (how wide the model's last layer is) and the link (outputs to probabilities).
+
+    Made as `target(spec, **options)`; raises ValueError there where it does not suit the task.
+    """
+
+    outputs: int  # width of the model's last layer
+
     def __call__(self, out: Tensor, y: Tensor) -> Tensor:
-        """Loss per example: (B, K), targets -> (B,)."""
+        """Loss per example: (B, outputs), targets -> (B,)."""
         ...
 
     def probabilities(self, out: Tensor) -> Tensor:

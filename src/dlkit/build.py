@@ -1,0 +1,170 @@
+"""From the config to objects: every group's `_target_` is called with what only a run knows, then with its options."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_method, instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from dlkit import runtime
+from dlkit.callbacks.base import Callback
+from dlkit.callbacks.stopping import TimeLimit
+from dlkit.data import load
+from dlkit.ema import Ema
+from dlkit.engine import Engine
+from dlkit.metrics import metrics_for
+from dlkit.rng import INIT, TRAIN, derive
+from dlkit.schedules import with_warmup
+from dlkit.settings import Trainer
+from dlkit.state import State
+from dlkit.summary import Layer, layers
+from dlkit.types import Batch, Data, Loss, Schedule
+
+DEFAULT_EPOCHS = 20  # where neither trainer.epochs, max_steps nor max_time is set
+OPEN_END = 10**9  # steps of a run that only trainer.max_time ends
+
+
+@dataclass
+class Experiment:
+    """All that a run needs, ready for `fit`."""
+
+    trainer: Trainer
+    device: torch.device
+    data: Data
+    state: State
+    engine: Engine
+    schedule: Schedule
+    callbacks: list[Callback]
+    layers: list[Layer]
+    eval_every: int
+
+
+def build(cfg: DictConfig, folder: Path) -> Experiment:
+    """Builds everything and tries it on two examples. Writes nothing. Raises ValueError for what cannot work."""
+    trainer: Trainer = instantiate(cfg.trainer)
+    device = runtime.setup(trainer)
+    data = build_data(cfg, trainer, device)
+    loss: Loss = make(cfg.loss)(data.spec)
+    first = next(data.train(0))
+    model = build_model(cfg, data, loss, first, trainer, device)
+    rows = rehearse(model, loss, first)
+
+    optim = make(cfg.optim)([p for p in model.parameters() if p.requires_grad])
+    for group in optim.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    total_steps = run_length(cfg, trainer, data.steps_per_epoch)
+    schedule = build_schedule(cfg, total_steps)
+    state = State(
+        model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size, parts={"encoder": data.encoder}
+    )
+    if trainer.ema:
+        state.parts["ema"] = Ema(model, trainer.ema)
+    engine = Engine(
+        state,
+        loss,
+        metrics_for(data.spec),
+        instantiate(cfg.regularizer, _convert_="all"),
+        device=device,
+        dtype=getattr(torch, trainer.dtype),
+        accumulate=trainer.accumulate,
+        nan_guard=trainer.nan_guard,
+    )
+    callbacks = build_callbacks(cfg, trainer, state)
+    if trainer.compile:
+        model.compile()
+    torch.manual_seed(derive(TRAIN, cfg.seed))  # dropout; whatever was drawn above
+    eval_every = trainer.eval_every or data.steps_per_epoch
+    return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every)
+
+
+def make(node: DictConfig) -> Any:
+    """The node's target with its options filled in, still to be called with what only a run knows."""
+    return instantiate(node, _partial_=True, _convert_="all")
+
+
+def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
+    """Parts a group's node into the arguments of its own target and those of the function that all choices share."""
+    own = inspect.signature(get_method(node._target_)).parameters
+    names = {name for name in inspect.signature(shared).parameters if name in node and name not in own}
+    rest = {name: instantiate(node[name], _convert_="all") if _is_node(node, name) else node[name] for name in names}
+    return DictConfig({key: node[key] for key in node if key not in names}), rest
+
+
+def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
+    node, shared = split_shared(cfg.data, load)
+    return load(
+        make(node)(),
+        **shared,
+        seed=cfg.seed,
+        device=device,
+        overfit_batches=trainer.overfit_batches,
+        limit_batches=trainer.limit_batches,
+    )
+
+
+def build_model(
+    cfg: DictConfig, data: Data, loss: Loss, first: Batch, trainer: Trainer, device: torch.device
+) -> nn.Module:
+    """The model on its device, initialised."""
+    torch.manual_seed(derive(INIT, cfg.seed))
+    model: nn.Module = make(cfg.model)(data.spec, loss.outputs)
+    smallest = data.batch_size // trainer.accumulate
+    if smallest < 1:
+        raise ValueError(f"trainer.accumulate={trainer.accumulate} is more than data.batch_size={data.batch_size}")
+    if smallest < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        raise ValueError("batch norm needs two examples or more at a time: raise data.batch_size or lower accumulate")
+    model.to(device)
+    make(cfg.init)(model, first)
+    if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pass
+    return model
+
+
+def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:
+    """Sends two examples through the model and the loss, so that what does not fit is found before the run begins."""
+    x, y = batch.x[:2], batch.y[:2]
+    with torch.no_grad():
+        rows = layers(model, x)
+        out = model.eval()(x)
+        per_example = loss(out, y)
+    model.train()
+    if out.shape != (len(y), loss.outputs):
+        raise ValueError(f"the model gives {tuple(out.shape)} for 2 examples; the loss wants (2, {loss.outputs})")
+    if per_example.shape != (len(y),):
+        raise ValueError(f"the loss gives shape {tuple(per_example.shape)} for 2 examples; it must be one number each")
+    return rows
+
+
+def run_length(cfg: DictConfig, trainer: Trainer, steps_per_epoch: int) -> int:
+    """Optimiser steps of the run: the least of what `epochs` and `max_steps` ask for."""
+    bounded = trainer.max_steps or trainer.max_time
+    epochs = trainer.epochs or (None if bounded else DEFAULT_EPOCHS)
+    limits = [max(1, round(epochs * steps_per_epoch))] if epochs else []
+    limits += [trainer.max_steps] if trainer.max_steps else []
+    if not limits and (cfg.scheduler._target_ != "dlkit.schedules.constant" or 0 < cfg.scheduler.warmup_steps < 1):
+        raise ValueError("this schedule must know the run's length: set trainer.epochs or max_steps beside max_time")
+    return min(limits, default=OPEN_END)
+
+
+def build_schedule(cfg: DictConfig, total_steps: int) -> Schedule:
+    node, shared = split_shared(cfg.scheduler, with_warmup)
+    return with_warmup(make(node)(total_steps), total_steps, **shared)
+
+
+def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Callback]:
+    callbacks: dict[str, Callback] = {name: make(node)() for name, node in cfg.callbacks.items() if node}
+    if trainer.max_time:
+        callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
+    state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}
+    return list(callbacks.values())
+
+
+def _is_node(node: DictConfig, name: str) -> bool:
+    return isinstance(node[name], DictConfig)

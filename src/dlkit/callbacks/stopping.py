@@ -1,0 +1,71 @@
+"""Rules that end a run early. Each sets `state.stop` to its reason."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from dlkit.callbacks.base import Callback
+from dlkit.metrics import higher_is_better
+from dlkit.state import State
+from dlkit.types import NonNegative, Positive, PositiveInt
+
+
+class EarlyStop(Callback):
+    """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998)."""
+
+    def __init__(
+        self, *, patience: PositiveInt | None = None, monitor: str = "val/loss", min_delta: NonNegative = 0.0
+    ):
+        self.patience, self.monitor, self.min_delta = patience, monitor, min_delta
+        self.best: float | None = None
+        self.waited = 0
+
+    def on_eval(self, state: State, figures: dict[str, float]) -> None:
+        if self.patience is None:
+            return
+        value = _figure(figures, self.monitor, "callbacks.early_stop.monitor")
+        value = -value if higher_is_better(self.monitor) else value
+        if self.best is None or value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            state.stop = f"{self.monitor} did not improve in {self.patience} evaluations"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
+
+
+class TimeLimit(Callback):
+    """Stops after `minutes` of wall time, evaluations included."""
+
+    def __init__(self, minutes: Positive):
+        self.minutes = minutes
+        self.before = 0.0  # seconds used before a resume
+        self.start = monotonic()
+
+    def on_start(self, state: State) -> None:
+        self.start = monotonic()
+
+    def on_step(self, state: State) -> None:
+        if self._seconds() >= 60 * self.minutes:
+            state.stop = f"the time limit of {self.minutes:g} minutes"
+
+    def _seconds(self) -> float:
+        return self.before + monotonic() - self.start
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self._seconds()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.before = state["seconds"]
+
+
+def _figure(figures: dict[str, float], name: str, key: str) -> float:
+    if name not in figures:
+        raise ValueError(f"{key}={name}: no such figure; there are {', '.join(figures)}")
+    return figures[name]

@@ -1,0 +1,34 @@
+"""Exponential moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """A second model whose parameters follow the first's: `θ̄ ← d θ̄ + (1 − d) θ` after every update.
+
+    `d = min(decay, (1 + t)/(10 + t))` after t updates, so that the random start is soon forgotten. Buffers (the running
+    statistics of batch norm) are copied, not averaged.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Follows `model` after its update number `step` (from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+        for mean, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            mean.copy_(buffer)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self.model.state_dict()
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.model.load_state_dict(state)

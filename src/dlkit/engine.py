@@ -1,0 +1,107 @@
+"""One training step and one measurement: precision, accumulation, averaging and the guard live here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.ema import Ema
+from dlkit.guard import Guard
+from dlkit.metrics import Metric
+from dlkit.regularizers import weights
+from dlkit.state import State
+from dlkit.types import Batch, Loss, Penalty
+
+
+class Engine:
+    """Computes gradients, updates weights and measures batches. Nothing in a step waits for a GPU."""
+
+    def __init__(
+        self,
+        state: State,
+        loss: Loss,
+        metrics: dict[str, Metric],
+        penalty: Penalty | None = None,
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        accumulate: int = 1,
+        nan_guard: bool = True,
+    ):
+        self.state, self.loss, self.metrics, self.penalty = state, loss, metrics, penalty
+        self.device, self.dtype, self.accumulate = device, dtype, accumulate
+        self.weights = weights(state.model)
+        self.scaler = torch.amp.GradScaler(device.type) if dtype is torch.float16 else None
+        if self.scaler:  # it looks for infinite gradients itself and skips those steps
+            state.parts["scaler"] = self.scaler
+            nan_guard = False
+        self.guard = Guard(state.model, state.optim, deferred=device.type != "cpu") if nan_guard else None
+        self.last: tuple[Tensor, Tensor] | None = None  # outputs and targets of the last batch, for the log
+
+    def forward(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Outputs in float32, computed in `dtype`."""
+        if self.dtype is torch.float32:
+            return model(x)
+        with torch.autocast(self.device.type, self.dtype):
+            return model(x).float()
+
+    def backward(self, batch: Batch) -> None:
+        """Gradients of the mean loss over the batch plus the penalty; the loss joins `state.losses`."""
+        self.state.optim.zero_grad(set_to_none=True)
+        losses = []
+        for part, share in self._parts(batch):
+            out = self.forward(self.state.model, part.x)
+            loss = self.loss(out, part.y).mean() * share
+            losses.append(loss.detach())
+            self._backward(loss + self.penalty(self.weights) * share if self.penalty else loss)
+        self.last = (out.detach(), part.y)
+        self.state.losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+        if self.scaler:
+            self.scaler.unscale_(self.state.optim)
+
+    def update(self) -> None:
+        """One optimiser step; raises NonFinite, or makes it void, where the loss or a gradient is not finite."""
+        state = self.state
+        if self.scaler:
+            self.scaler.step(state.optim)
+            self.scaler.update()
+        elif self.guard:
+            self.guard.step(state.step, state.losses[-1])
+        else:
+            state.optim.step()
+        if isinstance(ema := state.parts.get("ema"), Ema):
+            ema.update(state.model, state.step + 1)
+
+    def read_log(self) -> dict[str, float]:
+        """The mean loss since the last log, and the metrics of the last batch; waits for the device."""
+        if self.guard:
+            self.guard.check()
+        figures = {"train/loss": torch.stack(self.state.losses).mean()}
+        self.state.losses.clear()
+        assert self.last is not None, "a log is read after a step"
+        for name, metric in self.metrics.items():
+            figures[f"train/{name}"] = metric.finish(metric.per_example(*self.last).mean(0))
+        return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """Sums over the batch of the loss and of each metric's statistics, in float64 where the device has it."""
+        out = self.forward(self.state.eval_model, batch.x)
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        sums = {"loss": self.loss(out, batch.y).sum(dtype=wide)}
+        for name, metric in self.metrics.items():
+            sums[name] = metric.per_example(out, batch.y).sum(0, dtype=wide)
+        return sums
+
+    def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
+        """The batch cut for accumulation, each part with its share of it: a mean of means is wrong for ragged parts."""
+        if self.accumulate == 1:
+            yield batch, 1.0
+            return
+        for x, y in zip(batch.x.chunk(self.accumulate), batch.y.chunk(self.accumulate), strict=True):
+            yield Batch(x, y), len(y) / len(batch.y)
+
+    def _backward(self, loss: Tensor) -> None:
+        (self.scaler.scale(loss) if self.scaler else loss).backward()

@@ -1,0 +1,89 @@
+"""Stops a run at the first loss or gradient that is not finite, with the last good weights kept."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class NonFinite(RuntimeError):
+    """The loss or a gradient became infinite or not a number; `step` updates had been made before."""
+
+    def __init__(self, step: int, what: str):
+        super().__init__(
+            f"{what} is not finite at step {step + 1}: the last good weights are kept. Usual causes: a learning rate "
+            "that is too high, or inputs that are not normalised. Try a tenth of optim.lr, or callbacks.grad_clip.max_norm=1"
+        )
+        self.step = step
+
+
+class Guard:
+    """Makes the optimiser's step, unless something is not finite.
+
+    On a CPU it looks at once (0.3 µs for the loss, 3 µs for a gradient) and raises before the step. On other devices a
+    look would wait for the queue: `deferred`, it keeps the first bad step on the device, makes every later step void
+    there, and raises when `check` is called, once a log.
+    """
+
+    def __init__(self, model: nn.Module, optim: torch.optim.Optimizer, *, deferred: bool):
+        self.optim, self.deferred = optim, deferred
+        self.params = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.buffers = [b for b in model.buffers() if b.is_floating_point()]
+        self.good_buffers = [b.clone() for b in self.buffers]  # a bad batch spoils running statistics before it is seen
+        device = next(model.parameters()).device
+        self.first_bad = torch.full((), -1, dtype=torch.int64, device=device)
+        self.loss_was_bad = torch.zeros((), dtype=torch.bool, device=device)
+
+    def step(self, step: int, loss: Tensor) -> None:
+        """Makes update number `step` (from 0), whose loss was `loss`, or none."""
+        if self.deferred:
+            self._void_if_bad(step, loss)
+            return
+        what = "" if math.isfinite(loss.item()) else "the loss"
+        what = what or next((f"the gradient of {name}" for name, g in self._grads() if not _finite(g)), "")
+        if what:
+            self._restore_buffers()
+            raise NonFinite(step, what)
+        self.optim.step()
+        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
+            good.copy_(buffer)
+
+    def check(self) -> None:
+        """Raises NonFinite where a deferred guard has met something; waits for the device."""
+        if self.deferred and (step := int(self.first_bad.item())) >= 0:
+            self._restore_buffers()
+            raise NonFinite(step, "the loss" if self.loss_was_bad.item() else "a gradient")
+
+    def _grads(self) -> list[tuple[str, Tensor]]:
+        return [(name, p.grad) for name, p in self.params.items() if p.grad is not None]
+
+    @torch.no_grad()
+    def _void_if_bad(self, step: int, loss: Tensor) -> None:
+        sums = torch.stack([g.sum() for _, g in self._grads()])  # infinite or nan where any element is
+        loss_bad, first = ~loss.isfinite(), self.first_bad < 0
+        bad = loss_bad | ~sums.isfinite().all()
+        self.loss_was_bad.logical_or_(first & loss_bad)
+        self.first_bad.copy_(torch.where(first & bad, step, self.first_bad))
+        void = self.first_bad >= 0
+        if getattr(self.optim, "_step_supports_amp_scaling", False):  # fused kernels skip the step by themselves
+            self.optim.found_inf = void.float()  # type: ignore[attr-defined]
+            self.optim.step()
+        else:
+            params = list(self.params.values())
+            before = [p.detach().clone() for p in params]
+            self.optim.step()
+            for p, old in zip(params, before, strict=True):
+                p.copy_(torch.where(void, old, p))
+        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
+            good.copy_(torch.where(void, good, buffer))
+
+    @torch.no_grad()
+    def _restore_buffers(self) -> None:
+        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
+            buffer.copy_(good)
+
+
+def _finite(tensor: Tensor) -> bool:
+    return math.isfinite(tensor.sum().item())

@@ -1,0 +1,74 @@
+"""Metrics of a split, exact over batches of any length.
+
+Each metric gives statistics per example, `(out (B, K), y) -> (B,)` or `(B, S)`; an evaluation averages them over all
+examples, and `finish` turns the mean into the figure. None of them waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlkit.types import Spec
+
+
+class Metric(NamedTuple):
+    """A figure of a split; `higher` says that more is better."""
+
+    per_example: Callable[[Tensor, Tensor], Tensor]
+    finish: Callable[[Tensor], Tensor] = lambda mean: mean
+    higher: bool = False
+
+
+def predicted_class(out: Tensor) -> Tensor:
+    """The class an output stands for, (B, K) -> (B,): the sign of a single logit, else the largest of K."""
+    return (out[..., 0] > 0).long() if out.shape[-1] == 1 else out.argmax(-1)
+
+
+def correct(out: Tensor, y: Tensor) -> Tensor:
+    """1 where the predicted class is the true one, else 0; `y` holds classes (B,) or distributions (B, K)."""
+    return (predicted_class(out) == (y.argmax(-1) if y.ndim > 1 else y)).to(torch.float32)
+
+
+def absolute_error(out: Tensor, y: Tensor) -> Tensor:
+    """`(1/T) Σ_t |out_t − y_t|`, in the target's unit."""
+    return (out.float() - y).abs().flatten(1).mean(1)
+
+
+def squared_error(out: Tensor, y: Tensor) -> Tensor:
+    """`(1/T) Σ_t (out_t − y_t)²`."""
+    return (out.float() - y).square().flatten(1).mean(1)
+
+
+def _r2_statistics(out: Tensor, y: Tensor) -> Tensor:
+    return torch.stack([(out.float() - y).square(), y, y.square()], dim=-1)  # (B, T, 3)
+
+
+def _r2_finish(mean: Tensor) -> Tensor:
+    """Coefficient of determination `1 − Σ(out − y)² / Σ(y − ȳ)²`, the mean over the targets."""
+    error, y, y_squared = mean.unbind(-1)
+    return (1 - error / (y_squared - y.square()).clamp_min(1e-12)).mean()
+
+
+METRICS: dict[str, dict[str, Metric]] = {
+    "classification": {"accuracy": Metric(correct, higher=True)},
+    "regression": {
+        "r2": Metric(_r2_statistics, _r2_finish, higher=True),
+        "rmse": Metric(squared_error, torch.sqrt),
+        "mae": Metric(absolute_error),
+    },
+}
+
+
+def metrics_for(spec: Spec) -> dict[str, Metric]:
+    """The metrics reported for a task besides the loss, the headline first."""
+    return METRICS[spec.task]
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more is better of a metric named `split/name`; the loss and unknown names count as less is better."""
+    known = {key: metric.higher for metrics in METRICS.values() for key, metric in metrics.items()}
+    return known.get(name.rpartition("/")[2], False)

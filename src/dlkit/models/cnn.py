@@ -1,0 +1,54 @@
+"""The convolutional network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from dlkit.models.activations import Activation, make_activation
+from dlkit.models.fit import needs_image
+from dlkit.types import Fraction, PositiveInt, Spec
+
+
+def cnn(
+    spec: Spec,
+    outputs: int,
+    *,
+    channels: Sequence[PositiveInt] = (32, 64),
+    kernel_size: PositiveInt = 3,
+    hidden: Sequence[PositiveInt] = (128,),
+    activation: Activation = "relu",
+    dropout: Fraction = 0.0,
+    batch_norm: bool = False,
+) -> nn.Module:
+    """(Conv – φ – Pool) × n, then dense layers: `channels` and `hidden` give the widths of each.
+
+    Convolutions keep the size (padding k//2, so k is odd), 2×2 max-pooling halves it. Dropout acts before each dense
+    layer. Raises ValueError where the images are too small to be halved once for each of `channels`.
+    """
+    needs_image("cnn", spec)
+    depth, height, width = spec.input_shape
+    if kernel_size % 2 == 0:
+        raise ValueError(f"model.kernel_size={kernel_size} must be odd, so that a convolution keeps the image's size")
+    if min(height, width) >> len(channels) < 1:
+        raise ValueError(
+            f"model.channels={list(channels)} halves the image {len(channels)} times, too often for {height}x{width}"
+        )
+    layers: list[nn.Module] = []
+    for size in channels:
+        layers.append(nn.Conv2d(depth, size, kernel_size, padding=kernel_size // 2, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(size))
+        layers += [make_activation(activation), nn.MaxPool2d(2)]
+        depth, height, width = size, height // 2, width // 2
+    layers.append(nn.Flatten())
+    features = depth * height * width
+    for size in hidden:
+        layers += _dropout(dropout) + [nn.Linear(features, size), make_activation(activation)]
+        features = size
+    return nn.Sequential(*layers, *_dropout(dropout), nn.Linear(features, outputs))
+
+
+def _dropout(p: float) -> list[nn.Module]:
+    return [nn.Dropout(p)] if p else []

@@ -1,0 +1,145 @@
+"""One run, from its config to its result: build, announce, train, measure, record."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlkit import show
+from dlkit.build import Experiment, build
+from dlkit.guard import NonFinite
+from dlkit.log import Log, log
+from dlkit.rundir import environment, load, write_json, write_text
+from dlkit.state import State
+from dlkit.summary import parameter_count
+from dlkit.trainer import evaluate, fit
+
+
+def run(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
+    """Trains what the config says, in `folder`, and returns the content of result.json; None for a dry run.
+
+    Raises ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes
+    through, after the result has been written as failed.
+    """
+    logging = Log()
+    try:
+        experiment = build(cfg, folder)
+        show.opening(cfg, experiment)
+        if cfg.dry_run:
+            show.dry_run(experiment)
+            return None
+        _open_folder(cfg, folder, experiment)
+        logging.open(folder / "train.log")
+        return _train(cfg, experiment)
+    finally:
+        logging.close()
+
+
+def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
+    write_json(environment(experiment.device, experiment.data.fingerprint()), folder / "env.json")
+
+
+def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
+    state = experiment.state
+    reason, metrics = "", {}
+    try:
+        with stop_on_signal(state):
+            fit(
+                state,
+                experiment.engine,
+                experiment.data,
+                experiment.schedule,
+                experiment.callbacks,
+                eval_every=experiment.eval_every,
+                log_every=experiment.trainer.log_every,
+            )
+        reason = state.stop
+        if not state.signal:
+            metrics = final_metrics(experiment)
+    except NonFinite as error:
+        reason = str(error)
+        log.error("%s", reason)
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        result = make_result(cfg, experiment, reason, metrics)
+        write_json(result, state.folder / "result.json")
+        for callback in experiment.callbacks:
+            callback.on_result(state, result)
+    show.closing(experiment, result)
+    return result
+
+
+def final_metrics(experiment: Experiment) -> dict[str, float]:
+    """The figures of every split with the last weights; with the best ones too, in `state.best`, where they differ."""
+    state, engine, data = experiment.state, experiment.engine, experiment.data
+    metrics = {}
+    for split in data.split_sizes:
+        metrics |= state.metrics if split == "val" and state.metrics else evaluate(engine, data.eval(split), split)
+    if state.best:
+        with best_weights(state):
+            differ = state.best["step"] != state.step
+            best = {k: v for s in data.split_sizes for k, v in evaluate(engine, data.eval(s), s).items()} if differ else metrics
+        state.best["metrics"] = best
+    return metrics
+
+
+@contextmanager
+def best_weights(state: State) -> Iterator[None]:
+    """The model to evaluate with the weights of best.pt, put back afterwards."""
+    model = state.eval_model
+    last = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(load(state.folder / "checkpoints" / "best.pt")["model"])
+    try:
+        yield
+    finally:
+        model.load_state_dict(last)
+
+
+def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: dict[str, float]) -> dict[str, Any]:
+    """What result.json holds: how the run ended, what it cost, and its figures."""
+    state = experiment.state
+    return {
+        "status": state.status,
+        "reason": reason,
+        "step": state.step,
+        "epoch": round(state.epoch, 4),
+        "seconds": round(state.seconds, 4),
+        "parameters": parameter_count(state.model),
+        "samples_per_second": round(state.step * state.batch_size / max(state.seconds, 1e-9), 1),
+        "seed": cfg.seed,
+        "name": cfg.name,
+        "tags": list(cfg.tags),
+        "metrics": metrics or state.metrics,
+        "best": state.best,
+    }
+
+
+@contextmanager
+def stop_on_signal(state: State) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step at hand; a second one ends it at once."""
+    if threading.current_thread() is not threading.main_thread():  # only there can Python handle signals
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if state.signal:
+            raise KeyboardInterrupt
+        state.signal, state.stop = number, signal.Signals(number).name
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

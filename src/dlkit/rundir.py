@@ -1,0 +1,107 @@
+"""The run directory: its files, each written whole or not at all, and the record of where a run came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("dlkit", "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "scikit-learn", "tensorboard")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a temporary path to write to, and renames it: an older file stays until the new one is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    yield temporary
+    temporary.replace(path)
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Saves tensors and plain data, to be read by `load`."""
+    with whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Reads what `save` wrote. Runs no code from the file."""
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(content: Any, path: Path) -> None:
+    write_text(json.dumps(plain(content), indent=2) + "\n", path)
+
+
+def plain(value: Any) -> Any:
+    """The value with numbers that are not finite as None, which every reader of JSON takes."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes the folder and the parents below the working folder that are empty with it."""
+    root = Path.cwd().resolve()
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if place == root or root not in (place, *place.parents):
+            return
+        try:
+            place.rmdir()
+        except OSError:  # not empty, or not there
+            return
+
+
+def environment(device: torch.device, data_fingerprint: str) -> dict[str, Any]:
+    """Where a run came from: commit and dirty diff, versions, device, threads, arguments, a digest of the data."""
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "arguments": sys.argv,
+        "folder": os.getcwd(),
+        "git": git_state(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "threads": torch.get_num_threads(),
+        "cpus": os.cpu_count(),
+        "data": data_fingerprint,
+    }
+
+
+def git_state() -> dict[str, str] | None:
+    """Commit and uncommitted changes of the repository around the working folder; None where there is none."""
+    commit = _git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit.strip(), "diff": _git("diff", "HEAD") or ""}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="replace", timeout=10)
+    except (OSError, subprocess.TimeoutExpired):  # no git here
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,93 @@
+"""What a run tells the person at the terminal, before and after training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.table import Table
+
+from dlkit.build import OPEN_END, Experiment
+from dlkit.log import log
+from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_bytes
+
+
+def opening(cfg: DictConfig, experiment: Experiment) -> None:
+    """Data, model and plan of the run."""
+    spec, data, state, trainer = experiment.data.spec, experiment.data, experiment.state, experiment.trainer
+    shape = " x ".join(map(str, spec.input_shape))
+    targets = f"{spec.num_outputs} classes" if spec.task == "classification" else f"{spec.num_outputs} target(s)"
+    sizes = ", ".join(f"{name} {size:,}" for name, size in data.split_sizes.items())
+    log.info("data    %s %s, %s; %s", spec.kind, shape, targets, sizes)
+    log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
+    length = "no end" if state.total_steps == OPEN_END else f"{state.total_steps:,} steps"
+    passes = state.total_steps / state.steps_per_epoch
+    epochs = "" if state.total_steps == OPEN_END else f" ({passes:.4g} epochs of {state.steps_per_epoch})"
+    log.info("plan    %s%s of %s examples, first rate %.3g", length, epochs, f"{state.batch_size:,}", first_rate(experiment))
+    log.info("folder  %s\n", state.folder)
+    log.info(layer_table(experiment.layers, parameter_count(state.model)))
+    log.info("")
+
+
+def first_rate(experiment: Experiment) -> float:
+    """Learning rate of the first step."""
+    return experiment.state.optim.param_groups[0]["initial_lr"] * experiment.schedule(0)
+
+
+def dry_run(experiment: Experiment) -> None:
+    """The first batch and what the run would cost."""
+    batch, model = next(experiment.data.train(0)), experiment.state.model
+    table = Table(box=None, pad_edge=False, header_style="bold", title="first batch", title_justify="left")
+    for column in ("", "shape", "type", "least", "mean", "most"):
+        table.add_column(column)
+    for name, tensor in (("x", batch.x), ("y", batch.y)):
+        wide = tensor.double()
+        figures = [f"{value:.4g}" for value in (wide.min().item(), wide.mean().item(), wide.max().item())]
+        table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch."), *figures)
+    log.info(table)
+    flops = forward_flops(model, batch.x[:1])
+    size = tensor_bytes(model.parameters())
+    log.info("\ncost    %s operations forward an example, about 3 x that to train on it", f"{flops:,}")
+    log.info("memory  %s of parameters, %s of input a batch", megabytes(size), megabytes(tensor_bytes([batch.x])))
+    log.info("dry run: nothing was trained and nothing was written")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"
+
+
+def closing(experiment: Experiment, result: dict[str, Any]) -> None:
+    """The final table, where everything is, and what to type next."""
+    state = experiment.state
+    log.info(figures_table(experiment, result))
+    why = f": {result['reason']}" if result["reason"] and result["status"] != "failed" else ""
+    log.info(
+        "\n%s%s after %s steps (%.4g epochs) in %.3g s of training, %s samples/s",
+        *(result["status"], why, f"{state.step:,}", state.epoch, state.seconds),
+        f"{result['samples_per_second']:,.0f}",
+    )
+    if state.best:
+        log.info("best    %s %.4f at step %d", state.best["metric"], state.best["value"], state.best["step"])
+    log.info("folder  %s", state.folder)
+    log.info("next    tensorboard --logdir %s", state.folder)
+
+
+def figures_table(experiment: Experiment, result: dict[str, Any]) -> Table:
+    """A row for each figure, a column for each split; the best weights beside the last where they differ."""
+    splits = list(experiment.data.split_sizes)
+    best = result["best"].get("metrics", {})
+    differ = best if best != result["metrics"] else {}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for split in splits if differ else []:
+        table.add_column(f"{split} (best)", justify="right")
+    for name in dict.fromkeys(key.partition("/")[2] for key in result["metrics"]):
+        last = [_number(result["metrics"].get(f"{split}/{name}")) for split in splits]
+        table.add_row(name, *last, *[_number(differ.get(f"{split}/{name}")) for split in splits if differ])
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,96 @@
+"""What a run consists of while it trains. `state_dict()` is all that a resume needs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from dlkit.types import Spec
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class State:
+    """The moving parts of a run. Callbacks see this and nothing else."""
+
+    model: nn.Module  # always the bare one: no `module.` and no `_orig_mod.` in any file
+    optim: torch.optim.Optimizer
+    spec: Spec
+    folder: Path
+    total_steps: int
+    steps_per_epoch: int
+    batch_size: int
+    step: int = 0  # the only clock: completed optimiser updates
+    stop: str = ""  # the reason to end early, set by a callback or a signal
+    signal: int = 0  # the signal that asked to end
+    status: str = "running"  # then: finished | stopped | interrupted | failed
+    seconds: float = 0.0  # spent in training steps, without evaluations
+    metrics: dict[str, float] = field(default_factory=dict)  # of the last evaluation
+    best: dict[str, Any] = field(default_factory=dict)  # metric, value and step of the best evaluation
+    losses: list[torch.Tensor] = field(default_factory=list)  # since the last log, still on the device
+    parts: dict[str, Stateful] = field(default_factory=dict)  # what else must survive: encoder, ema, scaler, callbacks
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training split so far."""
+        return self.step / self.steps_per_epoch
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.total_steps or bool(self.stop)
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the first parameter group."""
+        return float(self.optim.param_groups[0]["lr"])
+
+    @property
+    def eval_model(self) -> nn.Module:
+        """The model to evaluate: the averaged one where there is one."""
+        return self.parts["ema"].model if "ema" in self.parts else self.model  # type: ignore[attr-defined]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain data only, so that `torch.load(weights_only=True)` reads it."""
+        return {
+            "model": self.model.state_dict(),
+            "optim": self.optim.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "metrics": self.metrics,
+            "best": self.best,
+            "losses": [loss.detach() for loss in self.losses],
+            "spec": asdict(self.spec),
+            "rng": _rng_state(),
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where `state_dict` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optim.load_state_dict(state["optim"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.metrics, self.best = state["metrics"], state["best"]
+        self.losses = list(state["losses"])
+        for name, part in self.parts.items():
+            part.load_state_dict(state["parts"][name])
+        _set_rng_state(state["rng"])
+
+
+def _rng_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_rng_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

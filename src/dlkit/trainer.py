@@ -1,0 +1,99 @@
+"""The loop and nothing else: `fit` trains, `evaluate` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlkit.callbacks.base import Callback
+from dlkit.engine import Engine
+from dlkit.state import State
+from dlkit.types import Batch, Data, Schedule
+
+
+def fit(
+    state: State,
+    engine: Engine,
+    data: Data,
+    schedule: Schedule,
+    callbacks: Sequence[Callback] = (),
+    *,
+    eval_every: int,
+    log_every: int,
+) -> None:
+    """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`."""
+
+    def emit(event: str, *args: Any) -> None:
+        for callback in callbacks:
+            getattr(callback, event)(state, *args)
+
+    batches = data.train(state.step)
+    state.status = "failed"  # until the loop has come to its end
+    emit("on_start")
+    try:
+        state.model.train()
+        clock = Clock(state)
+        while not state.done:
+            for group in state.optim.param_groups:
+                group["lr"] = group["initial_lr"] * schedule(state.step)
+            engine.backward(next(batches))
+            emit("on_grad")
+            engine.update()
+            state.step += 1
+            emit("on_step")
+            ending = state.done and not state.signal  # a signal ends at once: a resume will log and evaluate in time
+            if state.step % log_every == 0 or ending:
+                figures = engine.read_log()  # sync point: once per log_every steps, never per step
+                emit("on_log", figures | {"lr": state.lr, "samples_per_second": clock.rate()})
+            if "val" in data.split_sizes and (state.step % eval_every == 0 or ending):
+                clock.pause()
+                state.metrics = evaluate(engine, data.eval("val"), "val")
+                emit("on_eval", state.metrics)
+                clock.resume()
+            emit("on_checkpoint")  # last at a step: a checkpoint before the evaluation would lose it on a resume
+        state.status = "interrupted" if state.signal else "stopped" if state.stop else "finished"
+    finally:
+        emit("on_end")
+
+
+def evaluate(engine: Engine, batches: Iterable[Batch], split: str) -> dict[str, float]:
+    """`{split}/loss` and every metric, exact over batches of any length; one sync point."""
+    model = engine.state.eval_model
+    model.eval()
+    sums: dict[str, Tensor] = {}
+    count = 0
+    for batch in batches:
+        for name, value in engine.measure(batch).items():
+            sums[name] = sums[name] + value if name in sums else value
+        count += len(batch.y)
+    model.train()
+    finish = {name: metric.finish for name, metric in engine.metrics.items()}
+    figures = [finish[name](total / count) if name in finish else total / count for name, total in sums.items()]
+    return dict(zip((f"{split}/{name}" for name in sums), torch.stack(figures).tolist(), strict=True))
+
+
+class Clock:
+    """Adds the time of training steps, without evaluations, to `state.seconds`."""
+
+    def __init__(self, state: State):
+        self.state = state
+        self.mark = perf_counter()
+        self.last = (state.step, state.seconds)
+
+    def pause(self) -> None:
+        now = perf_counter()
+        self.state.seconds += now - self.mark
+        self.mark = now
+
+    def resume(self) -> None:
+        self.mark = perf_counter()
+
+    def rate(self) -> float:
+        """Examples per second since the last call."""
+        self.pause()
+        (step, seconds), self.last = self.last, (self.state.step, self.state.seconds)
+        return (self.state.step - step) * self.state.batch_size / max(self.state.seconds - seconds, 1e-9)

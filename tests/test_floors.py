@@ -1,0 +1,73 @@
+"""The house: a file imports only from lower floors, and hydra only where configs become objects."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "dlkit"
+
+FLOORS: list[set[str]] = [
+    {"types", "rng", "log", "settings"},
+    {"data", "models", "losses", "metrics", "schedules", "inits", "regularizers", "optim", "summary", "runtime", "ema"},
+    {"guard", "rundir", "state", "engine", "callbacks"},
+    {"trainer"},
+    {"build", "show", "run", "cli"},
+]
+BRICKS = FLOORS[1]
+ORDERED = [  # within these, what stands earlier may be imported by what stands later
+    ["types", "rng", "log", "settings"],
+    ["rundir", "state", "guard", "engine", "callbacks"],
+    ["build", "show", "run", "cli"],
+]
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of dlkit (their first part) and hydra, that a file imports anywhere, type-checking blocks aside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "dlkit":
+                found.add(rest.partition(".")[0])
+            elif top in ("hydra", "omegaconf"):
+                found.add("hydra")
+    return found - {"__version__"}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    return next(i for i, names in enumerate(FLOORS) if name in names)
+
+
+FILES = sorted(path for path in SOURCE.rglob("*.py") if part(path) not in ("__init__",))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_file_imports_only_from_lower_floors(path: Path) -> None:
+    me = part(path)
+    for other in imports(path) - {"hydra", me}:
+        if floor(other) == floor(me):
+            order = next((names for names in ORDERED if me in names), [])
+            assert other in order and order.index(other) < order.index(me), f"{me} imports {other} of its own floor"
+        assert floor(other) <= floor(me), f"{me} imports {other}, which stands higher"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_hydra_stays_in_the_files_that_turn_configs_into_objects(path: Path) -> None:
+    assert "hydra" not in imports(path) or part(path) in ("build", "show", "run", "cli")
+
+
+def test_every_part_of_the_house_has_a_floor() -> None:
+    assert {part(path) for path in FILES} == set().union(*FLOORS)
