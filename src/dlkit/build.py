@@ -15,7 +15,7 @@ from torch import nn
 from dlkit import runtime
 from dlkit.callbacks.base import Callback
 from dlkit.callbacks.stopping import TimeLimit
-from dlkit.data import load
+from dlkit.data.resident import load
 from dlkit.ema import Ema
 from dlkit.engine import Engine
 from dlkit.metrics import metrics_for
@@ -123,7 +123,7 @@ def build_model(
     make(cfg.init)(model, first)
     if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pass
+        data.use_channels_last()
     return model
 
 

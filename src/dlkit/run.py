@@ -112,6 +112,7 @@ def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: d
     return {
         "status": state.status,
         "reason": reason,
+        "signal": state.signal,
         "step": state.step,
         "epoch": round(state.epoch, 4),
         "seconds": round(state.seconds, 4),

@@ -12,7 +12,7 @@ GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", 
 
 # A group's node holds the arguments of its `_target_` and, for these groups, of one function more, which every choice
 # shares: `load` cuts any source into splits and batches, `with_warmup` puts a warmup before any schedule.
-SHARED = {"data": "dlkit.data.load", "scheduler": "dlkit.schedules.with_warmup"}
+SHARED = {"data": "dlkit.data.resident.load", "scheduler": "dlkit.schedules.with_warmup"}
 
 
 @dataclass(frozen=True)

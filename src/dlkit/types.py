@@ -22,6 +22,7 @@ PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]  # [0, 1]
 ProperFraction = Annotated[float, Ge(0), Lt(1)]  # [0, 1)
+Degrees = Annotated[float, Interval(ge=0, le=180)]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class Data(Protocol):
 
     def eval(self, split: str) -> Iterator[Batch]:
         """One pass over a split, in order; the last batch may be short."""
+        ...
+
+    def use_channels_last(self) -> None:
+        """Gives images in channels_last memory format from now on."""
         ...
 
     def fingerprint(self) -> str:

@@ -1,0 +1,5 @@
+"""`python -m dlkit` is the `dlkit` command."""
+
+from dlkit.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""Train a model: `dlkit train model=cnn optim=adam data=mnist`; -m sweeps, --help explains."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from dlkit.cli import configs, preflight
+
+EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do
+
+
+def main(args: list[str] | None = None) -> None:
+    """Checks the command line, then lets Hydra compose the config and trains; exits with 2 for a mistake."""
+    args = sys.argv[1:] if args is None else args
+    checked = preflight.check(args, configs.folder())
+    if checked.mistakes:
+        preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
+    argv = checked.argv
+    if checked.config is not None and not checked.multirun:
+        argv = [*argv, f"run_dir={_quoted(_run_dir(checked.config, argv))}"]
+    _hydra(argv)
+
+
+def _hydra(argv: list[str]) -> None:
+    """Runs `task` for the composed config, or for each of a sweep."""
+    import hydra
+
+    codes: list[int] = []
+
+    def task(cfg: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        codes.append(_run(cfg, Path(HydraConfig.get().runtime.output_dir)))
+
+    sys.argv = [sys.argv[0], *argv]
+    hydra.main(config_path=str(configs.folder()), config_name="train", version_base="1.3")(task)()
+    sys.exit(max(codes, default=0))
+
+
+def _run(cfg: DictConfig, folder: Path) -> int:
+    """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
+    from dlkit.rundir import remove_empty
+    from dlkit.run import run
+
+    try:
+        result = run(cfg, folder)
+    except Exception as error:
+        cause = _cause(error)
+        if not _is_mistake(cause):
+            traceback.print_exception(cause)
+            return 1
+        if cfg.debug:
+            traceback.print_exception(cause)
+        print(cause, file=sys.stderr)
+        return 2
+    finally:
+        remove_empty(folder)
+    return 0 if result is None else _exit_code(result)
+
+
+def _exit_code(result: dict[str, Any]) -> int:
+    status = result["status"]
+    return 128 + result["signal"] if status == "interrupted" else EXIT_CODES[status]
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What was raised first: Hydra wraps what a nested `_target_` raises."""
+    return _cause(error.__cause__) if error.__cause__ and type(error).__module__.startswith("hydra") else error
+
+
+def _is_mistake(error: BaseException) -> bool:
+    """Whether the user asked for what cannot be: a ValueError that dlkit's own code raised."""
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    name = step.tb_frame.f_globals.get("__name__", "") if step else ""
+    return isinstance(error, ValueError) and name.partition(".")[0] == "dlkit"
+
+
+def _run_dir(cfg: DictConfig, argv: list[str]) -> Path:
+    """The folder of a single run: the user's, which must not hold a run yet, or a new one named after time and task."""
+    if cfg.run_dir is not None:
+        folder = Path(cfg.run_dir)
+        if (folder / "config.yaml").exists():
+            preflight.refuse([f"run_dir={folder}: there is a run already; take another folder, or remove that one"])
+        return folder
+    now = datetime.now()
+    name = cfg.name or "-".join(_target_name(cfg[group]) for group in ("model", "data"))
+    folder = Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{name}"
+    number = 1
+    while not _claim(folder if number == 1 else folder.with_name(f"{folder.name}-{number}")):
+        number += 1
+    return folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+
+
+def _claim(folder: Path) -> bool:
+    """Makes the folder unless it is there: two runs started in the same second get two."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _target_name(node: DictConfig) -> str:
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+def _quoted(path: Path) -> str:
+    """A path as Hydra's grammar takes any string."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

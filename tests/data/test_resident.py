@@ -1,0 +1,187 @@
+import itertools
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from builders import images, numbered, resident
+
+from dlkit.data.augment import Augment
+from dlkit.data.examples import Examples
+
+
+def take(data, step, count):
+    return list(itertools.islice(data.train(step), count))
+
+
+@pytest.mark.parametrize("augment", [None, Augment(flip=0.5, crop=2, rotate=10.0, erase=0.3)])
+def test_batch_k_is_the_same_when_started_at_k(augment):
+    data = resident(images(40), augment=augment)
+    through = take(data, 0, 13)
+    for k in (0, 3, 5, 12):  # five batches an epoch: within, at and past its end
+        (alone,) = take(data, k, 1)
+        assert torch.equal(alone.x, through[k].x) and torch.equal(alone.y, through[k].y)
+
+
+def test_every_example_appears_once_an_epoch_in_an_order_of_its_own():
+    data = resident(numbered(32))
+    epochs = [torch.cat([batch.x for batch in take(data, 4 * epoch, 4)]).flatten() for epoch in range(3)]
+    for epoch in epochs:
+        assert epoch.sort().values.tolist() == list(range(32))
+    assert not torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[1], epochs[2])
+
+
+def test_targets_stay_with_their_examples():
+    for x, y in take(resident(numbered(28, classes=3), batch_size=7, limit_batches=2), 0, 9):
+        assert torch.equal(x.flatten().long() % 3, y)
+
+
+def test_another_seed_gives_another_order_on_the_same_splits():
+    a, b = (resident(numbered(40), seed=seed, test_fraction=0.2) for seed in (0, 1))
+    assert not torch.equal(next(a.train(0)).x, next(b.train(0)).x)
+    assert torch.equal(next(a.eval("test")).x, next(b.eval("test")).x)
+
+
+def test_full_batch_is_the_whole_training_split_without_a_copy():
+    data = resident(numbered(30), batch_size="full")
+    first, second = take(data, 0, 2)
+    assert data.batch_size == 30 and data.steps_per_epoch == 1
+    assert first.x.data_ptr() == second.x.data_ptr() and len(first.y) == 30
+
+
+def test_short_last_batch_is_dropped_and_warned_of_when_more_than_a_twentieth():
+    with pytest.warns(UserWarning, match=r"data.batch_size=8 leaves 7 of the 39 training examples .*18%"):
+        data = resident(numbered(39))
+    assert data.steps_per_epoch == 4
+    assert {len(batch.y) for batch in take(data, 0, 8)} == {8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resident(numbered(8 * 20 + 1))
+
+
+def test_batch_larger_than_the_training_split_is_refused():
+    message = (
+        r"data.batch_size=64 is larger than the training split \(32 examples\): at most 32, or data.batch_size=full"
+    )
+    with pytest.raises(ValueError, match=message):
+        resident(numbered(40), batch_size=64, test_fraction=0.2)
+
+
+def test_overfit_batches_trains_on_the_examples_of_the_first_batches_only():
+    everything, few = resident(numbered(40)), resident(numbered(40), overfit_batches=2)
+    first = {int(v) for batch in take(everything, 0, 2) for v in batch.x}
+    assert few.steps_per_epoch == 2 and few.split_sizes["train"] == 16
+    assert {int(v) for batch in take(few, 0, 10) for v in batch.x} == first
+
+
+def test_more_overfit_batches_than_there_are_warn():
+    with pytest.warns(UserWarning, match="trainer.overfit_batches=9 is more than the 5 batches"):
+        assert resident(numbered(40), overfit_batches=9).steps_per_epoch == 5
+
+
+def test_limit_batches_shortens_epochs_and_evaluations():
+    data = resident(numbered(6000), limit_batches=2, test_fraction=0.5)
+    assert data.steps_per_epoch == 2
+    assert sum(len(batch.y) for batch in data.eval("test")) == 2000 < data.split_sizes["test"]
+
+
+def test_evaluation_gives_each_example_once_in_order():
+    data = resident(numbered(5000), test_fraction=0.5)
+    seen = torch.cat([batch.x for batch in data.eval("test")]).flatten()
+    assert len(seen) == 2500 and seen.equal(seen.sort().values) and len(seen.unique()) == 2500
+
+
+def test_evaluating_a_split_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"no val split: there are train \(data.val_fraction"):
+        next(resident(numbered(40)).eval("val"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("augment", [None, Augment(flip=0.5, crop=2, shift=0.1, erase=0.3)])
+def test_channels_last_batches_come_out_so_and_hold_the_same_numbers(channels, augment):
+    options = {"augment": augment, "test_fraction": 0.2}
+    plain = resident(images(40, channels), **options)
+    last = resident(images(40, channels), **options)
+    last.use_channels_last()
+    a, b = next(plain.train(3)).x, next(last.train(3)).x
+    torch.testing.assert_close(a, b)
+    assert a.stride() == (channels * 64, 64, 8, 1) and b.stride() == (channels * 64, 1, channels * 8, channels)
+    batch = next(last.eval("test"))
+    assert batch.x.stride(1) == 1 and torch.equal(batch.x, next(plain.eval("test")).x)
+
+
+def test_spec_describes_the_data():
+    spec = resident(images(20, 3), test_fraction=0.2).spec
+    assert (spec.kind, spec.input_shape, spec.num_outputs, spec.task) == ("image", (3, 8, 8), 2, "classification")
+    assert spec.classes == ("0", "1") and spec.class_counts == (8, 8)
+
+
+def test_images_are_encoded_as_float32_by_the_scale_of_the_training_split():
+    examples = images(40)
+    data = resident(examples, normalize="standardize", test_fraction=0.5, batch_size="full")
+    x, other = next(data.train(0)).x, next(data.eval("test")).x
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    assert other.mean((0, 2, 3)).abs().max() > 1e-3  # its own mean would be 0 too
+
+
+def test_augmentation_leaves_evaluation_alone():
+    examples = images(20)
+    data = resident(examples, augment=Augment(flip=1.0), batch_size="full")
+    raw = examples.splits["train"][0].float()
+    assert torch.equal(next(data.eval("train")).x, raw)
+    assert torch.equal(next(data.train(0)).x, raw.flip(3))
+
+
+def test_an_augmentation_of_ones_own_may_change_tables():
+    class Shift:
+        def check(self, spec):
+            assert spec.kind == "tabular"
+
+        def __call__(self, x, generator):
+            return x + torch.rand(x.shape, generator=generator)
+
+    x = next(resident(numbered(32), augment=Shift()).train(0)).x
+    assert x.shape == (8, 1) and (x != x.round()).any()
+
+
+def test_augmentation_that_is_off_is_not_called():
+    assert resident(numbered(40), augment=Augment()).augment is None
+
+
+def test_augmenting_a_table_is_refused():
+    with pytest.raises(ValueError, match=r"data.augment.flip=0.5: only images can be augmented, this data is tabular"):
+        resident(numbered(40), augment=Augment(flip=0.5))
+
+
+def test_fingerprint_changes_with_a_single_value_and_with_the_shape():
+    examples = images()
+    digest = resident(examples, normalize="minmax", batch_size=4).fingerprint()
+    assert digest == examples.fingerprint() == images().fingerprint()
+    x, y = examples.splits["train"]
+    assert Examples("image", "classification", {"train": (x.view(20, 3, 4, 16), y)}).fingerprint() != digest
+    x[3, 1, 2, 2] ^= 1
+    assert examples.fingerprint() != digest
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, dlkit.data; assert 'torch' not in sys.modules; dlkit.data.load; assert 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        import dlkit.data
+
+        dlkit.data.lod  # noqa: B018
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_on_the_gpu_are_those_of_the_cpu():
+    options = {"normalize": "standardize", "augment": Augment(flip=0.5, crop=2, shift=0.1, rotate=10.0, erase=0.3)}
+    for last in (False, True):
+        cpu, gpu = (resident(images(40), device=d, **options) for d in ("cpu", "cuda"))
+        for data in (cpu, gpu) if last else ():
+            data.use_channels_last()
+        for a, b in zip(take(cpu, 3, 4), take(gpu, 3, 4), strict=True):
+            assert b.x.is_cuda and b.x.stride() == a.x.stride() and torch.equal(a.y, b.y.cpu())
+            torch.testing.assert_close(a.x, b.x.cpu(), atol=1e-3, rtol=1e-3)
