@@ -61,6 +61,7 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
                 experiment.callbacks,
                 eval_every=experiment.eval_every,
                 log_every=experiment.trainer.log_every,
+                save_every=experiment.trainer.save_every,
             )
         reason = state.stop
         if not state.signal:

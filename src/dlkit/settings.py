@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dlkit.types import NonNegativeInt, Positive, PositiveInt, ProperFraction
+from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt, ProperFraction
 
 # The config groups, in the order in which they are read. One folder each under configs/.
 GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", "trainer", "callbacks", "experiment")
@@ -36,6 +36,7 @@ class Trainer:
     max_time: Positive | None
     eval_every: PositiveInt | None
     log_every: PositiveInt
+    save_every: NonNegative
     device: Literal["auto", "cpu", "cuda", "mps"]
     dtype: Literal["float32", "bfloat16", "float16"]
     accumulate: PositiveInt

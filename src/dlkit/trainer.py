@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlkit.callbacks.base import Callback
 from dlkit.engine import Engine
+from dlkit.guard import NonFinite
 from dlkit.state import State
 from dlkit.types import Batch, Data, Schedule
 
@@ -24,8 +25,14 @@ def fit(
     *,
     eval_every: int,
     log_every: int,
+    save_every: float = float("inf"),
 ) -> None:
-    """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`."""
+    """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`.
+
+    Evaluates on "val" every `eval_every` steps, logs every `log_every`, saves when `save_every` seconds have passed since
+    the last time; all three once more at the end. A signal ends the run at once: saved, but neither logged nor evaluated,
+    so that a resumed run does that at the steps at which an unbroken one would.
+    """
 
     def emit(event: str, *args: Any) -> None:
         for callback in callbacks:
@@ -45,7 +52,7 @@ def fit(
             engine.update()
             state.step += 1
             emit("on_step")
-            ending = state.done and not state.signal  # a signal ends at once: a resume will log and evaluate in time
+            ending = state.done and not state.signal
             if state.step % log_every == 0 or ending:
                 figures = engine.read_log()  # sync point: once per log_every steps, never per step
                 emit("on_log", figures | {"lr": state.lr, "samples_per_second": clock.rate()})
@@ -54,8 +61,15 @@ def fit(
                 state.metrics = evaluate(engine, data.eval("val"), "val")
                 emit("on_eval", state.metrics)
                 clock.resume()
-            emit("on_checkpoint")  # last at a step: a checkpoint before the evaluation would lose it on a resume
+            if state.done or clock.since_save() >= save_every:
+                clock.pause()
+                emit("on_checkpoint")  # last at a step, so that nothing of it is lost on a resume
+                clock.saved()
         state.status = "interrupted" if state.signal else "stopped" if state.stop else "finished"
+    except NonFinite as error:
+        state.step = error.step  # where the weights are those of
+        emit("on_checkpoint")
+        raise
     finally:
         emit("on_end")
 
@@ -77,11 +91,11 @@ def evaluate(engine: Engine, batches: Iterable[Batch], split: str) -> dict[str, 
 
 
 class Clock:
-    """Adds the time of training steps, without evaluations, to `state.seconds`."""
+    """Adds the time of training steps, without evaluations and saving, to `state.seconds`."""
 
     def __init__(self, state: State):
         self.state = state
-        self.mark = perf_counter()
+        self.mark = self.save_mark = perf_counter()
         self.last = (state.step, state.seconds)
 
     def pause(self) -> None:
@@ -97,3 +111,9 @@ class Clock:
         self.pause()
         (step, seconds), self.last = self.last, (self.state.step, self.state.seconds)
         return (self.state.step - step) * self.state.batch_size / max(self.state.seconds - seconds, 1e-9)
+
+    def since_save(self) -> float:
+        return perf_counter() - self.save_mark
+
+    def saved(self) -> None:
+        self.mark = self.save_mark = perf_counter()

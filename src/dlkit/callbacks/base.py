@@ -26,7 +26,7 @@ class Callback:
         """After an evaluation on the validation split: val/loss, val/<metric>."""
 
     def on_checkpoint(self, state: State) -> None:
-        """Last at every step: the only place to save from."""
+        """The run is being saved, last at its step: write out what is held back, for a resume begins here."""
 
     def on_end(self, state: State) -> None:
         """Training is over, well or not: `state.status` says."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from time import monotonic
 from typing import Any, Literal
 
 import torch
@@ -12,7 +11,6 @@ from dlkit.callbacks.base import Callback
 from dlkit.metrics import higher_is_better
 from dlkit.rundir import save
 from dlkit.state import State
-from dlkit.types import NonNegative
 
 
 class Checkpoint(Callback):
@@ -20,24 +18,14 @@ class Checkpoint(Callback):
     `monitor` of all evaluations (the averaged weights where there is an average).
 
     `mode` says whether the smallest (min) or largest (max) value is best; null: max for accuracy and r2, else min.
-    `every_seconds` bounds the work that a crash can lose, and the cost of saving. The best weights are remembered in
-    memory at once and written with the next `last.pt`, so that a run of a second does not spend it on its disk.
+    The best weights are remembered in memory at once and written when the run is saved (`trainer.save_every`), so that a
+    run of a second does not spend it on its disk.
     """
 
-    def __init__(
-        self,
-        *,
-        monitor: str = "val/loss",
-        mode: Literal["min", "max"] | None = None,
-        every_seconds: NonNegative = 10,
-    ):
-        self.monitor, self.every_seconds = monitor, every_seconds
+    def __init__(self, *, monitor: str = "val/loss", mode: Literal["min", "max"] | None = None):
+        self.monitor = monitor
         self.higher = higher_is_better(monitor) if mode is None else mode == "max"
         self.best_weights: dict[str, torch.Tensor] | None = None  # not yet written
-        self.saved_at, self.saved_step = monotonic(), -1
-
-    def on_start(self, state: State) -> None:
-        self.saved_at = monotonic()
 
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         if self.monitor not in figures:
@@ -51,17 +39,9 @@ class Checkpoint(Callback):
             self.best_weights = {name: t.detach().clone() for name, t in state.eval_model.state_dict().items()}
 
     def on_checkpoint(self, state: State) -> None:
-        if monotonic() - self.saved_at >= self.every_seconds:
-            self._save(state)
-
-    def on_end(self, state: State) -> None:
-        if state.step != self.saved_step and state.step > 0:
-            self._save(state)
-
-    def _save(self, state: State) -> None:
+        folder = state.folder / "checkpoints"
         if self.best_weights is not None:  # first, so that no last.pt names a best that is not there
             content = {"model": self.best_weights, "spec": asdict(state.spec), **state.best}
-            save(content | {"encoder": state.parts["encoder"].state_dict()}, state.folder / "checkpoints" / "best.pt")
+            save(content | {"encoder": state.parts["encoder"].state_dict()}, folder / "best.pt")
             self.best_weights = None
-        save(state.state_dict(), state.folder / "checkpoints" / "last.pt")
-        self.saved_at, self.saved_step = monotonic(), state.step
+        save(state.state_dict(), folder / "last.pt")

@@ -30,6 +30,10 @@ class Record(Callback):
         head = {"step": state.step, "epoch": round(state.epoch, 4), "seconds": round(state.seconds, 4)}
         self.file.write(json.dumps(plain(head | figures)) + "\n")
 
+    def on_checkpoint(self, state: State) -> None:
+        assert self.file is not None
+        self.file.flush()
+
     def on_end(self, state: State) -> None:
         if self.file:
             self.file.close()

@@ -23,7 +23,7 @@ class TensorBoard(Callback):
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         self.on_log(state, figures)
 
-    def on_end(self, state: State) -> None:
+    def on_checkpoint(self, state: State) -> None:
         self.writer.flush()
 
     def on_result(self, state: State, result: dict[str, Any]) -> None:

@@ -1,0 +1,65 @@
+"""The command `dlkit` and its subcommands."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+# Each module has `main(args)`, and a docstring whose first line is its help.
+COMMANDS = {"train": "dlkit.cli.train"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a subcommand; a mistyped one is answered with the closest and exit code 2."""
+    args = sys.argv[1:] if argv is None else argv
+    first = args[0] if args else "--help"
+    if first in ("-h", "--help", "help"):
+        print(_help())
+    elif first == "--version":
+        print(f"dlkit {_version()}")
+    elif first in ("-sc", "--shell-completion"):
+        from dlkit.cli.completion import complete
+
+        complete(args)
+    elif first in COMMANDS:
+        importlib.import_module(COMMANDS[first]).main(args[1:])
+    else:
+        print(_unknown(first, args), file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _unknown(first: str, args: list[str]) -> str:
+    from dlkit.cli.words import did_you_mean
+
+    if "=" in first or first in ("-m", "--multirun"):
+        return f"{first}: which command? did you mean dlkit train {' '.join(args)}?"
+    return f"{first}: no such command{did_you_mean(first, COMMANDS) or '.'} dlkit has: {', '.join(COMMANDS)}"
+
+
+def _help() -> str:
+    commands = "\n".join(f"  dlkit {name:<10} {_first_line(module)}" for name, module in COMMANDS.items())
+    return f"""dlkit: config-driven deep learning experiments.
+
+Commands
+{commands}
+
+`dlkit COMMAND --help` explains one; `dlkit --version` shows the version.
+Tab completion in bash: eval "$(dlkit -sc install=bash)\""""
+
+
+def _first_line(module: str) -> str:
+    """The first line of a module's docstring, without importing the module."""
+    spec = find_spec(module)
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
+
+
+def _version() -> str:
+    try:
+        return version("dlkit")
+    except PackageNotFoundError:  # a clone that is on the path but not installed
+        return "(not installed)"

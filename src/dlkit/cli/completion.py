@@ -1,0 +1,24 @@
+"""Tab completion for `dlkit SUBCOMMAND …`: Hydra completes a command line whose second word it must not see."""
+
+from __future__ import annotations
+
+import os
+
+from dlkit.cli import COMMANDS
+
+
+def complete(args: list[str]) -> None:
+    """Answers the shell: the subcommands, or what Hydra knows about the words after `train`."""
+    from dlkit.cli import train
+
+    if "query=bash" in args:
+        line = os.environ.get("COMP_LINE", "")
+        words = line.split()
+        if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
+            start = words[1] if len(words) == 2 else ""
+            print(" ".join(command for command in COMMANDS if command.startswith(start)))
+            return
+        if words[1] != "train":
+            return
+        os.environ["COMP_LINE"] = line.replace(" train", "", 1)
+    train.main(args)

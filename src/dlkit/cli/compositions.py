@@ -1,0 +1,154 @@
+"""Composes what a command line asks for, once per set of group choices, and judges each composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from dlkit.cli import keys
+from dlkit.cli.groups import Groups
+from dlkit.cli.nodes import Judge, plain
+from dlkit.cli.overrides import single, values
+from dlkit.cli.signatures import TargetError, is_ours, signature
+from dlkit.cli.values import show
+
+# Lines of Hydra's and OmegaConf's errors that tell a user nothing.
+NOISE = ("full_key", "object_type", "reference_type", "See http", "Search path", "provider=")
+
+
+class Compositions:
+    """Composes and judges. `judge` remembers the causes of failed imports."""
+
+    def __init__(self, hydra: Hydra, config_name: str, groups: Groups, judge: Judge):
+        self.hydra = hydra
+        self.config_name = config_name
+        self.groups = groups
+        self.judge = judge
+
+    def compose(self, chosen: list[Override]) -> tuple[DictConfig | None, list[str]]:
+        """The config of these choices, with the node `hydra`; None and a line where that fails."""
+        texts = [override.input_line or "" for override in chosen]
+        try:
+            config = self.hydra.compose_config(
+                self.config_name, texts, RunMode.RUN, with_log_configuration=False, from_shell=False
+            )
+        except MissingConfigException as error:  # named by a file's defaults list
+            group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+            return None, self.groups.judge_choice(group, group, choice) if group else [_one_line(error)]
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            return None, [_one_line(error)]
+        return config, []
+
+    def mistakes(self, config: DictConfig, others: list[Override]) -> list[str]:
+        """Puts the options into the config, every value of a sweep in turn, and judges what comes out."""
+        lines: list[str] = []
+        fitting: list[Override] = []
+        for override in others:
+            wrong = self._key(override, config) or _apply(next(_singles(override)), config)
+            lines += wrong
+            fitting += [] if wrong else [override]
+        with open_dict(config):
+            del config["hydra"]
+        lines += self.judge.judge(plain(config))
+        for override in fitting:
+            top = override.key_or_group.split(".")[0]
+            for one in list(_singles(override))[1:] if top != "hydra" else ():
+                lines += _apply(one, config) or self.judge.judge(plain(config), only=top)
+        return lines
+
+    def _key(self, override: Override, config: DictConfig) -> list[str]:
+        """A line where the key of an option does not exist, or exists although it is to be added."""
+        key, top = override.key_or_group, override.key_or_group.split(".")[0]
+        nodes: dict[str, Any] = {}
+        for name in ["hydra"] if top == "hydra" else [name for name in config if name != "hydra"]:
+            nodes[str(name)] = _raw(config, str(name))
+        found = keys.lookup(key, nodes)
+        if override.package is not None:
+            return [f"{override.input_line}: there is no group {key}"]
+        if override.is_add() and found and not isinstance(override.value(), dict | list):
+            return [f"{override.input_line}: exists already; write {(override.input_line or '')[1:]}"]
+        if override.is_add() or override.is_force_add():
+            return []
+        if found is None:
+            return [self._unknown(override, nodes)]
+        return _replaces_object(override, found[0])
+
+    def _unknown(self, override: Override, nodes: dict[str, Any]) -> str:
+        key = override.key_or_group
+        if override.is_delete():
+            return "~" + keys.unknown(key, nodes).replace("mean ", "mean ~")
+        value = values(override)[0]
+        if "." not in key and (group := self.groups.like(key, None if value is None else show(value))):
+            return f"{key}: no such group; did you mean {group}={override.get_value_string()}?"
+        if self._is_left_out(key, nodes):
+            return f"{key}: not in the config, but an option of its _target_; write +{override.input_line}"
+        return keys.unknown(key, nodes, self.groups.owners(key))
+
+    def _is_left_out(self, key: str, nodes: dict[str, Any]) -> bool:
+        """Whether the target of the key's node takes an option that its file does not name."""
+        parent, _, name = key.rpartition(".")
+        found = keys.lookup(parent, nodes) if parent else None
+        target = found[0].get("_target_") if found and isinstance(found[0], dict) else None
+        try:
+            known = isinstance(target, str) and (self.judge.imports or is_ours(target))
+            return known and name in signature(str(target)).parameters
+        except TargetError:
+            return False
+
+
+def _raw(config: DictConfig, name: str) -> Any:
+    node = OmegaConf.to_container(OmegaConf.masked_copy(config, [name]), resolve=False)
+    assert isinstance(node, dict)
+    return node[name]
+
+
+def _singles(override: Override) -> Iterator[Override]:
+    """The override with each value of its sweep, or as it is."""
+    if not override.is_sweep_override():
+        yield override
+    else:
+        yield from (single(override, value) for value in values(override))
+
+
+def _apply(override: Override, config: DictConfig) -> list[str]:
+    """Changes the config as Hydra will."""
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config([override], config)
+    except (HydraException, OmegaConfBaseException) as error:
+        return [f"{override.input_line}: {_one_line(error.__cause__ or error)}"]
+    return []
+
+
+def _replaces_object(override: Override, current: Any) -> list[str]:
+    """A line where a number or word would take the place of a node with options."""
+    if override.is_delete() or not isinstance(current, dict) or "_target_" not in current:
+        return []
+    wrong = [value for value in values(override) if value is not None and not isinstance(value, dict)]
+    names = ", ".join(f"{override.key_or_group}.{name}" for name in current if not name.startswith("_"))
+    leave = "" if "." not in override.key_or_group else f"; ~{override.key_or_group} leaves it out"
+    return [
+        f"{override.key_or_group}={show(value)}: is a group of options; its options are {names or 'none'}{leave}"
+        for value in wrong
+    ]
+
+
+def _one_line(error: BaseException) -> str:
+    """An error of Hydra, OmegaConf or the YAML reader in one line, without where to read on."""
+    if isinstance(error, YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
+        return f"{place}{getattr(error, 'problem', None) or error}"
+    while error.__cause__ is not None and not str(error).strip():
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(NOISE)]
+    return " ".join(kept[:2]) or type(error).__name__

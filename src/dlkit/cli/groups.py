@@ -1,0 +1,101 @@
+"""Judges the choices of config groups: `model=cnn`, each choice of a sweep, and lists of choices."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from dlkit.cli.keys import exists
+from dlkit.cli.overrides import single, values
+from dlkit.cli.values import show
+from dlkit.cli.words import closest, did_you_mean
+
+MAY_BE_NULL = ("callbacks", "experiment")
+
+
+class Groups:
+    """The config groups of the composed search path, a user's own folder included."""
+
+    def __init__(self, loader: ConfigLoader):
+        self.loader = loader
+        self.names = [name for name in loader.list_groups("") if name != "hydra"]
+
+    def choices(self, group: str) -> list[str]:
+        """The files of a group, without `.yaml`."""
+        return self.loader.get_group_options(group, ObjectType.CONFIG)
+
+    def is_group(self, override: Override) -> bool:
+        """Whether the override chooses from a group: `model=cnn`, `hydra/launcher=basic`, but not `model={…}`."""
+        name = override.key_or_group
+        return (name in self.names or "/" in name) and not isinstance(override.value(), dict)
+
+    def judge(self, override: Override) -> list[str]:
+        """A line for each wrong choice of one override."""
+        group, key = override.key_or_group, override.get_key_element()
+        if not self.choices(group):
+            return [f"{override.input_line}: there is no group {group}{did_you_mean(group, self.names)}"]
+        if override.is_delete() and override._value is None:
+            return []
+        if override.is_force_add():
+            return [f"{override.input_line}: write it without ++"]
+        return [line for value in values(override) for line in self.judge_choice(group, key, value)]
+
+    def judge_choice(self, group: str, key: str, value: object) -> list[str]:
+        """A line where the group has no such choice; `key` is the group as typed."""
+        known = self.choices(group)
+        if isinstance(value, list):
+            return [line for item in value for line in self.judge_choice(group, key, item)]
+        name = "" if value is None else show(value)
+        if name.removesuffix(".yaml") in known or (value is None and group in MAY_BE_NULL):
+            return []
+        if "/" in name and self.choices(f"{group}/{name.rpartition('/')[0]}"):
+            return []  # in a folder within the group: composing will tell
+        hint = did_you_mean(name, known, before=f"{key}=") or "."
+        return [f"{key}={show(value)}: no such choice{hint} {group} has: {', '.join(known)}"]
+
+    def holding(self, choice: str) -> str | None:
+        """`group=choice` for a choice named without its group: `mnist` is data=mnist."""
+        exact = [f"{group}={choice}" for group in self.names if choice in self.choices(group)]
+        if exact:
+            return exact[0]
+        known = {name: group for group in self.names for name in self.choices(group)}
+        name = closest(choice, known, cutoff=0.75)
+        return f"{known[name]}={name}" if name else None
+
+    def like(self, name: str, choice: str | None) -> str | None:
+        """The group that a word such as `optimizer` means: like its name and, given a choice, one that has it."""
+        having = [group for group in self.names if choice is None or choice in self.choices(group)]
+        match = closest(name, having, cutoff=0.5 if choice else 0.7)
+        return match or (having[0] if choice and len(having) == 1 else None)
+
+    def owners(self, key: str) -> str:
+        """The choices of the key's group whose files have it: `model.channels` belongs to model=cnn."""
+        group, _, rest = key.partition(".")
+        having = []
+        for choice in self.choices(group) if group in self.names and rest else ():
+            try:
+                loaded = self.loader.repository.load_config(f"{group}/{choice}")  # type: ignore[attr-defined]
+            except YAMLError:  # a broken file that was not chosen
+                continue
+            if loaded is not None and exists(rest, OmegaConf.to_container(loaded.config, resolve=False)):
+                having.append(f"{group}={choice}")
+        return ", ".join(having)
+
+
+def combinations(chosen: list[Override], limit: int) -> list[list[Override]]:
+    """Every set of choices of a sweep; past the limit, each choice once beside the first of the others."""
+    options = [
+        [single(override, value) for value in values(override)] if override.is_sweep_override() else [override]
+        for override in chosen
+    ]
+    if prod(map(len, options)) <= limit:
+        return [list(row) for row in product(*options)]
+    first = [singles[0] for singles in options]
+    others = [[*first[:i], one, *first[i + 1 :]] for i, singles in enumerate(options) for one in singles[1:]]
+    return [first, *others]

@@ -1,0 +1,179 @@
+"""Judges a composed config: every node with a `_target_` against what that target takes, the top level against Run."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlkit.cli import keys
+from dlkit.cli.signatures import Signature, TargetError, is_ours, signature
+from dlkit.cli.values import mistakes as value_mistakes
+from dlkit.cli.values import show
+from dlkit.settings import GROUPS, SHARED
+
+RUN = "dlkit.settings.Run"
+HYDRA_ONLY = ("${hydra:", "${now:")  # known once the job runs
+OPTIONAL = ("callbacks", "experiment")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A config as dicts and lists."""
+
+    values: dict[str, Any]  # references followed
+    mistakes: list[str]  # a line for each reference that leads nowhere
+    referenced: set[str]  # names at the top level that other options refer to
+
+
+def plain(config: DictConfig) -> Composed:
+    """The config with its references followed; as it stands where one of them leads nowhere."""
+    raw = _container(config, resolve=False)
+    found = list(_references(raw))
+    referenced = {name for _, text in found for name in re.findall(r"\$\{\.*(\w+)", text)}
+    if not found:
+        return Composed(raw, [], referenced)
+    try:
+        return Composed(_container(config, resolve=True), [], referenced)
+    except OmegaConfBaseException:
+        mistakes = [line for path, text in found if (line := _why(config, path, text))]
+        return Composed(raw, mistakes, referenced)
+
+
+def _container(config: DictConfig, resolve: bool) -> dict[str, Any]:
+    container = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in pairs:
+        where = f"{path}.{key}" if path else str(key)
+        if isinstance(value, str) and "${" in value:
+            yield where, value
+        yield from _references(value, where)
+
+
+def _why(config: DictConfig, path: str, text: str) -> str | None:
+    if any(word in text for word in HYDRA_ONLY):
+        return None
+    try:
+        OmegaConf.select(config, path)
+    except OmegaConfBaseException as error:
+        return f"{path}={text}: {str(error).splitlines()[0]}"
+    return None
+
+
+class Judge:
+    """Finds the mistakes of a composed config. `causes` are the errors of failed imports, for `debug=true`."""
+
+    def __init__(self, imports: bool = True):
+        self.imports = imports
+        self.causes: list[BaseException] = []
+
+    def judge(self, composed: Composed, only: str | None = None) -> list[str]:
+        """A line for each mistake; with `only`, of that entry of the top level."""
+        self.config = config = composed.values
+        lines = list(composed.mistakes)
+        if only not in GROUPS:
+            lines += self._top(config, composed.referenced)
+        for group in GROUPS:
+            if group in config and only in (None, group):
+                lines += self._group(group, config[group])
+        return lines
+
+    def _top(self, config: dict[str, Any], referenced: set[str]) -> list[str]:
+        run = signature(RUN)
+        lines = []
+        for key, value in config.items():
+            if key in run.parameters:
+                lines += self._value(key, value, run)
+            elif key not in GROUPS and key not in referenced:
+                lines.append(keys.unknown(key, {name: value for name, value in config.items() if name != key}))
+        return lines
+
+    def _group(self, group: str, node: Any) -> list[str]:
+        if group in OPTIONAL and isinstance(node, dict | None) and "_target_" not in (node or {}):
+            return [line for name, child in (node or {}).items() for line in self._callback(f"{group}.{name}", child)]
+        if not isinstance(node, dict) or "_target_" not in node:
+            return [f"{group}: _target_ is missing, the class or function to build"]
+        return self._target(group, node, SHARED.get(group))
+
+    def _callback(self, key: str, node: Any) -> list[str]:
+        if node is None:
+            return []
+        if isinstance(node, dict) and "_target_" in node:
+            return self._target(key, node, None)
+        others = self.config.get("callbacks") or {}
+        known = [name for name, value in others.items() if isinstance(value, dict) and f"callbacks.{name}" != key]
+        match = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
+        hint = f"; did you mean callbacks.{match[0]}?" if match else ""
+        return [f"{key}: _target_ is missing, the class to build{hint}"]
+
+    def _target(self, key: str, node: dict[str, Any], shared: str | None) -> list[str]:
+        """The mistakes of a node; another package's target is imported only when nothing else is wrong with it."""
+        lines = [line for path, child in _children(key, node) for line in self._target(path, child, None)]
+        target = node["_target_"]
+        if not isinstance(target, str):
+            return [*lines, f"{key}._target_={show(target)}: must be the dotted name of a class or function"]
+        lines += [f"{key}.{name}: needs a value" for name, value in node.items() if value == "???"]
+        if not is_ours(target) and (lines or not self.imports):
+            return lines
+        try:
+            options = signature(target) | (signature(shared) if shared else Signature())
+        except TargetError as error:
+            self.causes += [error.__cause__] if error.__cause__ else []
+            return [*lines, f"{key}._target_={target}: {error}"]
+        return lines + self._options(key, node, options)
+
+    def _options(self, key: str, node: dict[str, Any], options: Signature) -> list[str]:
+        given = {name: value for name, value in node.items() if not _is_hydras(name)}
+        lines = []
+        for name, value in given.items():
+            if name in options.parameters:
+                lines += self._value(f"{key}.{name}", value, options)
+            elif not options.open:
+                lines.append(self._unknown(key, name, node, options))
+        for name, option in options.parameters.items():
+            if option.keyword_only and not option.has_default and name not in given and "_args_" not in node:
+                lines.append(f"{key}.{name}: is missing and has no default")
+        return lines
+
+    def _unknown(self, key: str, name: str, node: dict[str, Any], options: Signature) -> str:
+        """As for a mistyped key, but the node has what the target takes, whether or not the file names it."""
+        valid = {other: value for other, value in node.items() if other in options.parameters}
+        valid |= {other: None for other in options.parameters if other not in valid}
+        return keys.unknown(f"{key}.{name}", _replaced(self.config, key, valid))
+
+    def _value(self, key: str, value: Any, options: Signature) -> list[str]:
+        if isinstance(value, dict) and "_target_" in value:
+            return []  # an object, judged by itself
+        if isinstance(value, str) and (value == "???" or "${" in value):
+            return []
+        return value_mistakes(key, value, options.parameters[key.rsplit(".", 1)[-1]].annotation)
+
+
+def _is_hydras(name: str) -> bool:
+    return name in ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+
+
+def _children(key: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The nodes with a `_target_` directly below, also in lists."""
+    for name, value in node.items():
+        items = enumerate(value) if isinstance(value, list) else ((None, value),)
+        for i, item in items:
+            if isinstance(item, dict) and "_target_" in item:
+                yield f"{key}.{name}" if i is None else f"{key}.{name}.{i}", item
+
+
+def _replaced(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The config with another value at a dotted key."""
+    head, _, rest = key.partition(".")
+    inner = config.get(head)
+    return {**config, head: _replaced(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}

@@ -1,0 +1,69 @@
+"""Overrides as Hydra's grammar reads them, one by one, and the values that a sweep gives a key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, ValueType
+from hydra.errors import HydraException
+
+from dlkit.cli.values import show
+
+KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
+
+
+def parse(texts: list[str], loader: ConfigLoader) -> tuple[list[Override], list[str]]:
+    """What is understood, and a line for each text that is not."""
+    parser = OverridesParser.create()
+    understood: list[Override] = []
+    mistakes: list[str] = []
+    for text in texts:
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            mistakes.append(f"{text}: {_why(text, error)}")
+            continue
+        override.config_loader = loader  # glob(*) asks it for the choices
+        if override.key_or_group:
+            understood.append(override)
+        else:
+            mistakes.append(f"{text}: the key before = is missing")
+    return understood, mistakes
+
+
+def _why(text: str, error: HydraException) -> str:
+    """What a student can do about a text that the grammar refuses."""
+    key, equals, value = text.partition("=")
+    for left, right in ("[]", "{}", "()"):
+        if value.count(left) != value.count(right):
+            return f"{left} and {right} do not match"
+    if value.count("'") % 2 or value.count('"') % 2:
+        return "a quotation mark is missing"
+    if not equals:
+        return "options are written key=value"
+    if not KEY.fullmatch(key):
+        return "this is no key; keys are names joined by dots, as in optim.lr"
+    if "Unknown function" in str(error):
+        return str(error).replace("\n", "; ").split(": ", 1)[-1]
+    return f"the value is not understood; text with signs in it is quoted twice: \"{key}='{value}'\""
+
+
+def values(override: Override) -> list[Any]:
+    """Each value of a sweep (of a range: the ends, between which every option is judged alike), or the only value."""
+    given = override._value
+    if isinstance(given, IntervalSweep):
+        return [given.start, given.end]
+    if not override.is_sweep_override():
+        return [override.value()]
+    found = [Override._convert_value(value) for value in override.sweep_iterator()]
+    return found[:: len(found) - 1] if isinstance(given, RangeSweep) and len(found) > 2 else found
+
+
+def single(override: Override, value: Any) -> Override:
+    """The override with one value of its sweep."""
+    text = f"{override.get_key_element()}={show(value)}"
+    return replace(override, value_type=ValueType.ELEMENT, _value=value, input_line=text)
