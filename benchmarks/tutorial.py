@@ -1,4 +1,6 @@
-"""An MNIST epoch of an MLP: dlkit beside the loop that every tutorial shows. `DLKIT_DATA=… python -m benchmarks.tutorial`
+"""An MNIST epoch of an MLP, dlkit beside the loop that every tutorial shows.
+
+`DLKIT_DATA=… python -m benchmarks.tutorial`
 
 The tutorial's: torchvision's MNIST with ToTensor, a shuffling DataLoader, Adam. dlkit's: its own trainer with its
 default callbacks, evaluations aside. Both take 784-256-128-10, batch 128, float32; interleaved, medians.

@@ -69,7 +69,9 @@ def test_the_result_says_what_happened_and_what_it_cost() -> None:
     got = result()
     assert (got["step"], got["epoch"], got["seed"], got["name"], got["tags"]) == (80, 2.0, 7, "first", ["a", "b"])
     assert got["parameters"] == 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
-    assert set(got["metrics"]) == {f"{split}/{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")}
+    assert set(got["metrics"]) == {
+        f"{split}/{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")
+    }
     assert got["samples_per_second"] == pytest.approx(80 * 32 / got["seconds"], rel=1e-3)
     assert got["best"]["metric"] == "val/loss"
     assert got["best"]["step"] in (40, 80)

@@ -1,4 +1,4 @@
-"""One training step and one measurement: precision, accumulation, averaging and the guard live here and nowhere else."""
+"""One training step and one measurement: precision, accumulation, averaging and the guard live here only."""
 
 from __future__ import annotations
 

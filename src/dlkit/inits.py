@@ -1,4 +1,4 @@
-"""Initial weights: `(model, batch) -> None`, in place, once, before compile. Biases are set to 0, norms are left alone."""
+"""Initial weights: `(model, batch) -> None`, in place, once, before compile. Biases become 0, norms are left alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dlkit.types import Batch, Positive
-
 
 
 def default(model: nn.Module, batch: Batch) -> None:

@@ -27,9 +27,7 @@ def momentum(
     weight_decay: NonNegative = 0.0,
 ) -> torch.optim.Optimizer:
     """Heavy ball, `h_t = β h_{t−1} + g`, `w −= η h_t` (Polyak 1964); `nesterov` steps by `g + β h_t`."""
-    return torch.optim.SGD(
-        params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True)
 
 
 def adam(

@@ -90,7 +90,11 @@ def final_metrics(experiment: Experiment) -> dict[str, float]:
     if state.best:
         with best_weights(state):
             differ = state.best["step"] != state.step
-            best = {k: v for s in data.split_sizes for k, v in evaluate(engine, data.eval(s), s).items()} if differ else metrics
+            best = (
+                {k: v for s in data.split_sizes for k, v in evaluate(engine, data.eval(s), s).items()}
+                if differ
+                else metrics
+            )
         state.best["metrics"] = best
     return metrics
 

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -69,12 +68,12 @@ def remove_empty(folder: Path) -> None:
             return
 
 
-def environment(device: torch.device, data_fingerprint: str) -> dict[str, Any]:
+def environment(arguments: list[str], device: torch.device, data_fingerprint: str) -> dict[str, Any]:
     """Where a run came from: commit and dirty diff, versions, device, threads, arguments, a digest of the data."""
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "arguments": sys.argv,
-        "folder": os.getcwd(),
+        "arguments": arguments,
+        "folder": str(Path.cwd()),
         "git": git_state(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -33,7 +33,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(device for device, is_there in there.items() if is_there)
     if not there[name]:
-        raise ValueError(f"trainer.device={name}: there is no such device here; trainer.device=auto takes what there is")
+        raise ValueError(f"trainer.device={name}: no such device here; trainer.device=auto takes what there is")
     return torch.device(name)
 
 

@@ -1,4 +1,4 @@
-"""The options that belong to no brick: of the run as a whole, and of the trainer. No torch here: the preflight reads it."""
+"""The options that belong to no brick: of the run as a whole, and of the trainer. Imports no torch."""
 
 from __future__ import annotations
 

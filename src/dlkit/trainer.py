@@ -29,9 +29,9 @@ def fit(
 ) -> None:
     """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`.
 
-    Evaluates on "val" every `eval_every` steps, logs every `log_every`, saves when `save_every` seconds have passed since
-    the last time; all three once more at the end. A signal ends the run at once: saved, but neither logged nor evaluated,
-    so that a resumed run does that at the steps at which an unbroken one would.
+    Evaluates on "val" every `eval_every` steps, logs every `log_every`, saves when `save_every` seconds have passed
+    since the last time; all three once more at the end. A signal ends the run at once: saved, but neither logged nor
+    evaluated, so that a resumed run does that at the steps at which an unbroken one would.
     """
 
     def emit(event: str, *args: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -18,8 +18,8 @@ class Checkpoint(Callback):
     `monitor` of all evaluations (the averaged weights where there is an average).
 
     `mode` says whether the smallest (min) or largest (max) value is best; null: max for accuracy and r2, else min.
-    The best weights are remembered in memory at once and written when the run is saved (`trainer.save_every`), so that a
-    run of a second does not spend it on its disk.
+    The best weights are remembered in memory at once and written when the run is saved (`trainer.save_every`), so that
+    a run of a second does not spend it on its disk.
     """
 
     def __init__(self, *, monitor: str = "val/loss", mode: Literal["min", "max"] | None = None):

@@ -14,9 +14,7 @@ from dlkit.types import NonNegative, Positive, PositiveInt
 class EarlyStop(Callback):
     """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998)."""
 
-    def __init__(
-        self, *, patience: PositiveInt | None = None, monitor: str = "val/loss", min_delta: NonNegative = 0.0
-    ):
+    def __init__(self, *, patience: PositiveInt | None = None, monitor: str = "val/loss", min_delta: NonNegative = 0.0):
         self.patience, self.monitor, self.min_delta = patience, monitor, min_delta
         self.best: float | None = None
         self.waited = 0

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _unknown(first: str, args: list[str]) -> str:
-    from dlkit.cli.words import did_you_mean
+    from dlkit.cli.preflight.words import did_you_mean
 
     if "=" in first or first in ("-m", "--multirun"):
         return f"{first}: which command? did you mean dlkit train {' '.join(args)}?"

@@ -16,19 +16,26 @@ EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + th
 
 
 def main(args: list[str] | None = None) -> None:
-    """Checks the command line, then lets Hydra compose the config and trains; exits with 2 for a mistake."""
-    args = sys.argv[1:] if args is None else args
-    checked = preflight.check(args, configs.folder())
+    """Checks the command line, then trains; exits with 2 for a mistake, with 1 for a run that failed.
+
+    A single run is composed here. A sweep goes through Hydra, its launchers and sweepers, and so do `--cfg`, `--info`
+    and the like, which only show something.
+    """
+    checked = preflight.check(sys.argv[1:] if args is None else args, configs.folder())
     if checked.mistakes:
         preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
-    argv = checked.argv
-    if checked.config is not None and not checked.multirun:
-        argv = [*argv, f"run_dir={_quoted(_run_dir(checked.config, argv))}"]
-    _hydra(argv)
+    if checked.flags.help:
+        from dlkit.cli import help
+
+        help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
+    elif checked.config is not None:
+        sys.exit(_run(checked.config, _run_dir(checked.config)))
+    else:
+        _through_hydra(checked.argv)
 
 
-def _hydra(argv: list[str]) -> None:
-    """Runs `task` for the composed config, or for each of a sweep."""
+def _through_hydra(argv: list[str]) -> None:
+    """Runs `_run` for each job of a sweep, as Hydra's launcher wants it."""
     import hydra
 
     codes: list[int] = []
@@ -45,8 +52,8 @@ def _hydra(argv: list[str]) -> None:
 
 def _run(cfg: DictConfig, folder: Path) -> int:
     """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
+    from dlkit.run import run  # torch: 0.8 s, which a mistyped command does not pay
     from dlkit.rundir import remove_empty
-    from dlkit.run import run
 
     try:
         result = run(cfg, folder)
@@ -83,7 +90,7 @@ def _is_mistake(error: BaseException) -> bool:
     return isinstance(error, ValueError) and name.partition(".")[0] == "dlkit"
 
 
-def _run_dir(cfg: DictConfig, argv: list[str]) -> Path:
+def _run_dir(cfg: DictConfig) -> Path:
     """The folder of a single run: the user's, which must not hold a run yet, or a new one named after time and task."""
     if cfg.run_dir is not None:
         folder = Path(cfg.run_dir)
@@ -110,8 +117,3 @@ def _claim(folder: Path) -> bool:
 
 def _target_name(node: DictConfig) -> str:
     return str(node["_target_"]).rpartition(".")[2]
-
-
-def _quoted(path: Path) -> str:
-    """A path as Hydra's grammar takes any string."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,1 +1,1 @@
-"""Architectures, one a file. A model is `(spec, outputs, *, options) -> nn.Module`, mapping `Batch.x` to (B, outputs)."""
+"""Architectures, one a file: `(spec, outputs, *, options) -> nn.Module`, which maps `Batch.x` to (B, outputs)."""

@@ -45,7 +45,7 @@ def cnn(
     layers.append(nn.Flatten())
     features = depth * height * width
     for size in hidden:
-        layers += _dropout(dropout) + [nn.Linear(features, size), make_activation(activation)]
+        layers += [*_dropout(dropout), nn.Linear(features, size), make_activation(activation)]
         features = size
     return nn.Sequential(*layers, *_dropout(dropout), nn.Linear(features, outputs))
 

@@ -11,10 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlkit.cli import keys
-from dlkit.cli.signatures import Signature, TargetError, is_ours, signature
-from dlkit.cli.values import mistakes as value_mistakes
-from dlkit.cli.values import show
+from dlkit.cli.preflight import keys
+from dlkit.cli.preflight.signatures import Signature, TargetError, is_ours, signature
+from dlkit.cli.preflight.values import mistakes as value_mistakes
+from dlkit.cli.preflight.values import show
 from dlkit.settings import GROUPS, SHARED
 
 RUN = "dlkit.settings.Run"
@@ -84,8 +84,8 @@ class Judge:
         if only not in GROUPS:
             lines += self._top(config, composed.referenced)
         for group in GROUPS:
-            if group in config and only in (None, group):
-                lines += self._group(group, config[group])
+            if only in (None, group) and (group in config or group not in OPTIONAL):
+                lines += self._group(group, config.get(group))
         return lines
 
     def _top(self, config: dict[str, Any], referenced: set[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dlkit.cli.words import similarity
+from dlkit.cli.preflight.words import similarity
 
 # What other programs call these options; spelling alone would not find them.
 ALIASES = {

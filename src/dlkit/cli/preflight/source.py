@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dlkit import types
-from dlkit.cli.signatures import Parameter, Signature, TargetError
-from dlkit.cli.words import did_you_mean
+from dlkit.cli.preflight.signatures import Parameter, Signature, TargetError
+from dlkit.cli.preflight.words import did_you_mean
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 Definition = ast.stmt | ast.expr  # a function, a class, an import, or the right side of an assignment
 
 

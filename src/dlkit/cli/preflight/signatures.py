@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dlkit.cli.words import did_you_mean
+from dlkit.cli.preflight.words import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def signature(target: str) -> Signature:
     Raises TargetError, which names the part that fails and the closest name.
     """
     if is_ours(target):
-        from dlkit.cli import source
+        from dlkit.cli.preflight import source
 
         return source.signature(target)
     return _imported(target)

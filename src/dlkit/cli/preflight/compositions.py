@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dlkit.cli import keys
-from dlkit.cli.groups import Groups
-from dlkit.cli.nodes import Judge, plain
-from dlkit.cli.overrides import single, values
-from dlkit.cli.signatures import TargetError, is_ours, signature
-from dlkit.cli.values import show
+from dlkit.cli.preflight import keys
+from dlkit.cli.preflight.groups import Groups
+from dlkit.cli.preflight.nodes import Judge, plain
+from dlkit.cli.preflight.overrides import single, values
+from dlkit.cli.preflight.signatures import TargetError, is_ours, signature
+from dlkit.cli.preflight.values import show
 
 # Lines of Hydra's and OmegaConf's errors that tell a user nothing.
 NOISE = ("full_key", "object_type", "reference_type", "See http", "Search path", "provider=")
@@ -151,4 +151,4 @@ def _one_line(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(NOISE)]
-    return " ".join(kept[:2]) or type(error).__name__
+    return " ".join(kept[:2]).replace("is not in struct", "does not exist") or type(error).__name__

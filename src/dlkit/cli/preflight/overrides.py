@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 
-from dlkit.cli.values import show
+from dlkit.cli.preflight.values import show
 
 KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
 
@@ -28,10 +28,12 @@ def parse(texts: list[str], loader: ConfigLoader) -> tuple[list[Override], list[
             mistakes.append(f"{text}: {_why(text, error)}")
             continue
         override.config_loader = loader  # glob(*) asks it for the choices
-        if override.key_or_group:
-            understood.append(override)
-        else:
+        if not override.key_or_group:
             mistakes.append(f"{text}: the key before = is missing")
+        elif not values(override):
+            mistakes.append(f"{text}: this sweep has no values")
+        else:
+            understood.append(override)
     return understood, mistakes
 
 
@@ -59,8 +61,18 @@ def values(override: Override) -> list[Any]:
         return [given.start, given.end]
     if not override.is_sweep_override():
         return [override.value()]
-    found = [Override._convert_value(value) for value in override.sweep_iterator()]
-    return found[:: len(found) - 1] if isinstance(given, RangeSweep) and len(found) > 2 else found
+    if isinstance(given, RangeSweep):
+        return _ends(given)
+    return [Override._convert_value(value) for value in override.sweep_iterator()]
+
+
+def _ends(given: RangeSweep) -> list[Any]:
+    """The first and the last number of a range; none where its step leads nowhere."""
+    if not given.step:
+        return []
+    numbers = given.range()
+    ends = numbers if isinstance(numbers, range) else list(numbers)  # a range of whole numbers may be long
+    return [ends[0], ends[-1]][: len(ends)] if ends else []
 
 
 def single(override: Override, value: Any) -> Override:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
-from dlkit.cli.words import closest, did_you_mean
+from dlkit.cli.preflight.words import closest, did_you_mean
 
 NUMBER = re.compile(r"^-\.?\d")  # `-1` is a value, not a flag
 COMMANDS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra does one of these

@@ -11,12 +11,13 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from dlkit.cli.keys import exists
-from dlkit.cli.overrides import single, values
-from dlkit.cli.values import show
-from dlkit.cli.words import closest, did_you_mean
+from dlkit.cli.preflight.keys import exists
+from dlkit.cli.preflight.overrides import single, values
+from dlkit.cli.preflight.values import show
+from dlkit.cli.preflight.words import closest, did_you_mean
+from dlkit.settings import GROUPS
 
-MAY_BE_NULL = ("callbacks", "experiment")
+SINGLE = tuple(group for group in GROUPS if group not in ("callbacks", "experiment"))  # one choice at a time
 
 
 class Groups:
@@ -49,14 +50,19 @@ class Groups:
     def judge_choice(self, group: str, key: str, value: object) -> list[str]:
         """A line where the group has no such choice; `key` is the group as typed."""
         known = self.choices(group)
+        if isinstance(value, list) and group in SINGLE:
+            sweep = f"{key}={','.join(map(str, value))}"
+            return [f"{key}={show(value)}: one choice at a time; a sweep over several is -m {sweep}"]
         if isinstance(value, list):
             return [line for item in value for line in self.judge_choice(group, key, item)]
-        name = "" if value is None else show(value)
-        if name.removesuffix(".yaml") in known or (value is None and group in MAY_BE_NULL):
+        name = show(value)
+        if value is not None and name.removesuffix(".yaml") in known:
             return []
         if "/" in name and self.choices(f"{group}/{name.rpartition('/')[0]}"):
             return []  # in a folder within the group: composing will tell
         hint = did_you_mean(name, known, before=f"{key}=") or "."
+        if value is None and group not in SINGLE:
+            hint = f"; ~{group} leaves the group out."
         return [f"{key}={show(value)}: no such choice{hint} {group} has: {', '.join(known)}"]
 
     def holding(self, choice: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from dlkit.cli.words import did_you_mean
+from dlkit.cli.preflight.words import did_you_mean
 
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 PLURALS = {int: "whole numbers", float: "numbers", str: "words"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dlkit.cli import keys
-from dlkit.cli.groups import Groups
-from dlkit.cli.line import Word
-from dlkit.cli.values import show
+from dlkit.cli.preflight import keys
+from dlkit.cli.preflight.groups import Groups
+from dlkit.cli.preflight.line import Word
+from dlkit.cli.preflight.values import show
 
 
 def judge_loose(runs: list[list[Word]], config: dict[str, Any], groups: Groups) -> list[str]:

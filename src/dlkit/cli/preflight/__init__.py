@@ -20,14 +20,14 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from dlkit.cli import line as command_line
-from dlkit.cli.compositions import Compositions
-from dlkit.cli.groups import Groups, combinations
-from dlkit.cli.loose import judge_loose
-from dlkit.cli.nodes import Judge, plain
-from dlkit.cli.overrides import parse
-from dlkit.cli.signatures import add_working_folder
-from dlkit.cli.words import did_you_mean
+from dlkit.cli.preflight import line as command_line
+from dlkit.cli.preflight.compositions import Compositions
+from dlkit.cli.preflight.groups import Groups, combinations
+from dlkit.cli.preflight.loose import judge_loose
+from dlkit.cli.preflight.nodes import Judge, plain
+from dlkit.cli.preflight.overrides import parse
+from dlkit.cli.preflight.signatures import add_working_folder
+from dlkit.cli.preflight.words import did_you_mean
 
 MOST_COMPOSITIONS = 64  # of a sweep over groups, about 50 ms each
 

@@ -1,0 +1,126 @@
+"""The help says what the config files say, and the commands in it work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlkit.cli import COMMANDS, completion, help, main
+from dlkit.cli.configs import folder
+from dlkit.cli.preflight import check
+from dlkit.settings import GROUPS
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def page() -> str:
+    return help.page([folder()], "python train.py")
+
+
+def test_the_page_fits_a_terminal() -> None:
+    lines = page().splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_page_names_every_choice_of_every_group() -> None:
+    words = set(page().replace("*", " ").split())
+    missing = {file.stem for group in GROUPS for file in (folder() / group).glob("*.yaml")} - words
+    assert missing == set()
+
+
+def test_the_page_marks_the_default_choices() -> None:
+    assert "*digits" in page()
+    assert "*mlp" in page()
+    assert "*cnn" not in page()
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    examples = [line.split("#")[0].split()[2:] for line in page().splitlines() if line.startswith("  python train.py")]
+    assert len(examples) == 5
+    assert [check(example, folder()).mistakes for example in examples] == [[]] * 5
+
+
+def test_every_option_of_the_page_is_there() -> None:
+    shown = [key for key in help.USEFUL if f"  {key}=" in page()]
+    assert shown == list(help.USEFUL)
+
+
+def test_a_choice_is_explained_by_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    help.show(["model=cnn", "data=mnist"], folder())
+    shown = capsys.readouterr().out
+    assert "model.kernel_size=3" in shown
+    assert "side of a filter in pixels" in shown
+    assert "data.batch_size=128" in shown  # the file's value with the comment of train.yaml
+    assert "the whole training split" in shown
+    assert "data.augment.flip=0" in shown
+    assert "optim.lr" not in shown
+
+
+def test_the_choices_of_a_users_folder_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("# Of my own.\n_target_: my.net\nwidth: 3  # units\n")
+    help.show([], folder(), str(tmp_path))
+    assert "mine" in capsys.readouterr().out.split()
+    help.show(["model=mine"], folder(), str(tmp_path))
+    shown = capsys.readouterr().out
+    assert "model=mine: Of my own." in shown
+    assert "model.width=3  units" in shown
+
+
+def test_the_command_lists_its_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(f"dlkit {command}" in shown for command in COMMANDS)
+
+
+def test_the_command_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out.startswith("dlkit ")
+
+
+@pytest.mark.parametrize(("typed", "advice"), [("trian", "mean train?"), ("model=cnn", "mean dlkit train model=cnn?")])
+def test_a_mistyped_subcommand_gets_a_suggestion(typed: str, advice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main([typed])
+    assert refusal.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert advice in captured.err
+
+
+def completions(line: str, *command: str) -> list[str]:
+    """What the shell is offered for a line that ends where the cursor is."""
+    done = subprocess.run(
+        [sys.executable, *command, "-sc", "query=bash"],
+        env={**os.environ, "COMP_LINE": line},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_tab_completes_choices_and_keys_of_the_script() -> None:
+    assert completions("python train.py optim=ada", "train.py") == ["optim=adam", "optim=adamw"]
+    assert "optim.lr=" in completions("python train.py optim.", "train.py")
+
+
+def test_tab_completes_the_words_after_a_subcommand() -> None:
+    dlkit = ("-c", "from dlkit.cli import main; main()")
+    assert completions("dlkit tr", *dlkit) == ["train"]
+    assert completions("dlkit train model=cn", *dlkit) == ["model=cnn"]
+    assert "optim.lr=" in completions("dlkit train model=cnn optim.", *dlkit)
+
+
+def test_tab_offers_nothing_for_an_unknown_subcommand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMP_LINE", "dlkit spam ")
+    completion.complete(["-sc", "query=bash"])
+    assert capsys.readouterr().out == ""
