@@ -60,16 +60,8 @@ def build(cfg: DictConfig, folder: Path) -> Experiment:
         group.setdefault("initial_lr", group["lr"])
     total_steps = run_length(cfg, trainer, data.steps_per_epoch)
     schedule = build_schedule(cfg, total_steps)
-    state = State(
-        model,
-        optim,
-        data.spec,
-        folder,
-        total_steps,
-        data.steps_per_epoch,
-        data.batch_size,
-        parts={"encoder": data.encoder},
-    )
+    state = State(model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size)
+    state.parts["encoder"] = data.encoder
     if trainer.ema:
         state.parts["ema"] = Ema(model, trainer.ema)
     engine = Engine(

@@ -14,7 +14,7 @@ class NonFinite(RuntimeError):
     def __init__(self, step: int, what: str):
         super().__init__(
             f"{what} is not finite at step {step + 1}; the last good weights are kept. Usual causes: a learning rate "
-            "that is too high, inputs that are not normalised. Try a tenth of optim.lr, or callbacks.grad_clip.max_norm=1"
+            "that is too high, raw inputs. Try a tenth of optim.lr, or callbacks.grad_clip.max_norm=1"
         )
         self.step = step
 

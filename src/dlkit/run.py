@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,11 +22,11 @@ from dlkit.summary import parameter_count
 from dlkit.trainer import evaluate, fit
 
 
-def run(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
+def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = ()) -> dict[str, Any] | None:
     """Trains what the config says, in `folder`, and returns the content of result.json; None for a dry run.
 
-    Raises ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes
-    through, after the result has been written as failed.
+    `arguments` are those of the command line, for the record. Raises ValueError, with nothing written, for what the
+    config asks and cannot be; whatever user code raises passes through, after the result has been written as failed.
     """
     logging = Log()
     try:
@@ -35,22 +35,24 @@ def run(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
         if cfg.dry_run:
             show.dry_run(experiment)
             return None
-        _open_folder(cfg, folder, experiment)
+        _open_folder(cfg, folder, experiment, arguments)
         logging.open(folder / "train.log")
         return _train(cfg, experiment)
     finally:
         logging.close()
 
 
-def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment) -> None:
+def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
-    write_json(environment(experiment.device, experiment.data.fingerprint()), folder / "env.json")
+    where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
+    write_json(where, folder / "env.json")
 
 
 def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     state = experiment.state
-    reason, metrics = "", {}
+    reason = ""
+    metrics: dict[str, float] = {}
     try:
         with stop_on_signal(state):
             fit(
@@ -84,18 +86,17 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
 def final_metrics(experiment: Experiment) -> dict[str, float]:
     """The figures of every split with the last weights; with the best ones too, in `state.best`, where they differ."""
     state, engine, data = experiment.state, experiment.engine, experiment.data
-    metrics = {}
-    for split in data.split_sizes:
-        metrics |= state.metrics if split == "val" and state.metrics else evaluate(engine, data.eval(split), split)
-    if state.best:
+
+    def measure() -> dict[str, float]:
+        figures = [evaluate(engine, data.eval(split), split) for split in data.split_sizes]
+        return {name: value for split in figures for name, value in split.items()}
+
+    metrics = measure()
+    if state.best and state.best["step"] == state.step:
+        state.best["metrics"] = metrics
+    elif state.best:
         with best_weights(state):
-            differ = state.best["step"] != state.step
-            best = (
-                {k: v for s in data.split_sizes for k, v in evaluate(engine, data.eval(s), s).items()}
-                if differ
-                else metrics
-            )
-        state.best["metrics"] = best
+            state.best["metrics"] = measure()
     return metrics
 
 

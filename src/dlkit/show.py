@@ -23,9 +23,8 @@ def opening(cfg: DictConfig, experiment: Experiment) -> None:
     length = "no end" if state.total_steps == OPEN_END else f"{state.total_steps:,} steps"
     passes = state.total_steps / state.steps_per_epoch
     epochs = "" if state.total_steps == OPEN_END else f" ({passes:.4g} epochs of {state.steps_per_epoch})"
-    log.info(
-        "plan    %s%s of %s examples, first rate %.3g", length, epochs, f"{state.batch_size:,}", first_rate(experiment)
-    )
+    rate = f"first rate {first_rate(experiment):.3g}"
+    log.info("plan    %s%s of %s examples, %s", length, epochs, f"{state.batch_size:,}", rate)
     log.info("folder  %s\n", state.folder)
     log.info(layer_table(experiment.layers, parameter_count(state.model)))
     log.info("")

@@ -29,7 +29,7 @@ def main(args: list[str] | None = None) -> None:
 
         help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
     elif checked.config is not None:
-        sys.exit(_run(checked.config, _run_dir(checked.config)))
+        sys.exit(_run(checked.config, _run_dir(checked.config), checked.overrides))
     else:
         _through_hydra(checked.argv)
 
@@ -43,20 +43,21 @@ def _through_hydra(argv: list[str]) -> None:
     def task(cfg: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
-        codes.append(_run(cfg, Path(HydraConfig.get().runtime.output_dir)))
+        job = HydraConfig.get()
+        codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task)))
 
     sys.argv = [sys.argv[0], *argv]
     hydra.main(config_path=str(configs.folder()), config_name="train", version_base="1.3")(task)()
     sys.exit(max(codes, default=0))
 
 
-def _run(cfg: DictConfig, folder: Path) -> int:
+def _run(cfg: DictConfig, folder: Path, arguments: list[str]) -> int:
     """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
     from dlkit.run import run  # torch: 0.8 s, which a mistyped command does not pay
     from dlkit.rundir import remove_empty
 
     try:
-        result = run(cfg, folder)
+        result = run(cfg, folder, arguments)
     except Exception as error:
         cause = _cause(error)
         if not _is_mistake(cause):
