@@ -75,6 +75,8 @@ def build(cfg: DictConfig, folder: Path) -> Experiment:
         nan_guard=trainer.nan_guard,
     )
     callbacks = build_callbacks(cfg, trainer, state)
+    for callback in callbacks:
+        callback.check([f"val/{name}" for name in ("loss", *engine.metrics)] if "val" in data.split_sizes else [])
     if trainer.compile:
         model.compile()
     torch.manual_seed(derive(TRAIN, cfg.seed))  # dropout; whatever was drawn above

@@ -12,12 +12,16 @@ from dlkit.log import log
 from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_bytes
 
 
+SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
+
+
 def opening(cfg: DictConfig, experiment: Experiment) -> None:
     """Data, model and plan of the run."""
     spec, data, state, trainer = experiment.data.spec, experiment.data, experiment.state, experiment.trainer
     shape = " x ".join(map(str, spec.input_shape))
     targets = f"{spec.num_outputs} classes" if spec.task == "classification" else f"{spec.num_outputs} target(s)"
     sizes = ", ".join(f"{name} {size:,}" for name, size in data.split_sizes.items())
+    log.info("run     %s", ", ".join(f"{group} {_choice(cfg[group])}" for group in SHOWN))
     log.info("data    %s %s, %s; %s", spec.kind, shape, targets, sizes)
     log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
     length = "no end" if state.total_steps == OPEN_END else f"{state.total_steps:,} steps"
@@ -28,6 +32,11 @@ def opening(cfg: DictConfig, experiment: Experiment) -> None:
     log.info("folder  %s\n", state.folder)
     log.info(layer_table(experiment.layers, parameter_count(state.model)))
     log.info("")
+
+
+def _choice(node: DictConfig) -> str:
+    """The name of a group's choice: the last part of its target."""
+    return str(node["_target_"]).rpartition(".")[2]
 
 
 def first_rate(experiment: Experiment) -> float:

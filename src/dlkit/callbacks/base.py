@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dlkit.state import State
@@ -9,6 +10,12 @@ from dlkit.state import State
 
 class Callback:
     """Does nothing at each event; subclasses fill in what they need."""
+
+    def check(self, figures: Collection[str]) -> None:
+        """Before the run: `figures` are the names that `on_eval` will bring, none where there is no validation split.
+
+        Raises ValueError where the callback asks for another.
+        """
 
     def on_start(self, state: State) -> None:
         """Before the first step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Literal
 
@@ -27,9 +28,12 @@ class Checkpoint(Callback):
         self.higher = higher_is_better(monitor) if mode is None else mode == "max"
         self.best_weights: dict[str, torch.Tensor] | None = None  # not yet written
 
+    def check(self, figures: Collection[str]) -> None:
+        if figures and self.monitor not in figures:
+            there = ", ".join(figures)
+            raise ValueError(f"callbacks.checkpoint.monitor={self.monitor}: no such figure; there are {there}")
+
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
-        if self.monitor not in figures:
-            raise ValueError(f"callbacks.checkpoint.monitor={self.monitor}: there are {', '.join(figures)}")
         value = figures[self.monitor]
         if value != value:  # nan is never best
             return

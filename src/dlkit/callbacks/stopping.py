@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from time import monotonic
 from typing import Any
 
@@ -19,10 +20,15 @@ class EarlyStop(Callback):
         self.best: float | None = None
         self.waited = 0
 
+    def check(self, figures: Collection[str]) -> None:
+        if self.patience is not None and self.monitor not in figures:
+            there = ", ".join(figures) or "none without a validation split"
+            raise ValueError(f"callbacks.early_stop.monitor={self.monitor}: no such figure; there are {there}")
+
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         if self.patience is None:
             return
-        value = _figure(figures, self.monitor, "callbacks.early_stop.monitor")
+        value = figures[self.monitor]
         value = -value if higher_is_better(self.monitor) else value
         if self.best is None or value < self.best - self.min_delta:
             self.best, self.waited = value, 0
@@ -61,9 +67,3 @@ class TimeLimit(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.before = state["seconds"]
-
-
-def _figure(figures: dict[str, float], name: str, key: str) -> float:
-    if name not in figures:
-        raise ValueError(f"{key}={name}: no such figure; there are {', '.join(figures)}")
-    return figures[name]
