@@ -20,7 +20,9 @@ def test_the_average_follows_a_loop_written_out(tmp_path: Path) -> None:
     for t, batch in enumerate(take(Drawn(), 40), start=1):
         train(engine, [batch])
         d = min(0.8, (1 + t) / (10 + t))
-        mean = [d * m + (1 - d) * p.detach().double() for m, p in zip(mean, engine.state.model.parameters(), strict=True)]
+        mean = [
+            d * m + (1 - d) * p.detach().double() for m, p in zip(mean, engine.state.model.parameters(), strict=True)
+        ]
     for ours, expected in zip(ema.model.parameters(), mean, strict=True):
         torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-6)
 
@@ -31,7 +33,7 @@ def test_the_decay_rises_with_the_updates_up_to_its_limit(decay: float, step: in
     nn.init.ones_(model.weight)
     ema = Ema(model, decay)
     nn.init.zeros_(model.weight)
-    ema.update(model, step)
+    ema.update(step)
     assert ema.model.weight.item() == pytest.approx(kept)
 
 

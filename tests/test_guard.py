@@ -51,17 +51,18 @@ def assert_equal_states(ours: dict[str, Tensor], other: dict[str, Tensor]) -> No
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_bad_loss_is_named_with_its_step_and_leaves_weights_and_statistics_bitwise(tmp_path: Path, bad: float) -> None:
+def test_a_bad_loss_is_named_with_its_step_and_leaves_weights_and_statistics_bitwise(
+    tmp_path: Path, bad: float
+) -> None:
     good = make_engine(tmp_path, small(batch_norm=True))
     train(good, batches()[:BAD])
     engine = make_engine(tmp_path, small(batch_norm=True))
-    with pytest.raises(NonFinite, match="^the loss is not finite at step 4: .*optim.lr") as caught:
+    with pytest.raises(NonFinite, match=r"^the loss is not finite at step 4\b.*optim\.lr") as caught:
         train(engine, batches(bad))
     assert caught.value.step == engine.state.step == BAD
     assert_equal_states(float_state(engine.state.model), float_state(good.state.model))
 
 
-@pytest.mark.xfail(strict=True, reason="integer buffers are not restored")
 def test_a_bad_loss_leaves_the_count_of_batches_as_well(tmp_path: Path) -> None:
     engine = make_engine(tmp_path, small(batch_norm=True))
     with pytest.raises(NonFinite):
@@ -74,7 +75,7 @@ def test_a_bad_gradient_under_a_finite_loss_is_named_by_its_parameter(tmp_path: 
     train(engine, batches(None)[:BAD])
     before = copy.deepcopy(engine.state.model)
     engine.state.model[3].weight.register_hook(lambda g: g * float("inf"))  # type: ignore[index]
-    with pytest.raises(NonFinite, match="^the gradient of 3.weight is not finite at step 4") as caught:
+    with pytest.raises(NonFinite, match=r"^the gradient of 3\.weight is not finite at step 4") as caught:
         train(engine, batches(None)[BAD:])
     assert caught.value.step == BAD
     assert_same(engine.state.model, before)
@@ -85,7 +86,7 @@ def test_infinities_of_both_signs_in_a_gradient_do_not_cancel(tmp_path: Path) ->
     both = torch.zeros(3)
     both[:2] = torch.tensor([float("inf"), float("-inf")])
     engine.state.model[3].bias.register_hook(lambda g: g + both)  # type: ignore[index]
-    with pytest.raises(NonFinite, match="3.bias"):
+    with pytest.raises(NonFinite, match=r"3\.bias"):
         train(engine, batches(None)[:1])
 
 
@@ -101,7 +102,7 @@ def test_a_deferred_guard_ends_with_the_same_weights_and_the_first_bad_step(tmp_
     train(good, batches()[:BAD])
     engine = guarded(tmp_path, OPTIMISERS[name], deferred=True)
     train(engine, batches())  # says nothing yet
-    with pytest.raises(NonFinite, match="^the loss is not finite at step 4") as caught:
+    with pytest.raises(NonFinite, match=r"^the loss is not finite at step 4\b") as caught:
         engine.read_log()
     assert caught.value.step == BAD
     assert_equal_states(float_state(engine.state.model), float_state(good.state.model))
@@ -121,7 +122,7 @@ def test_a_deferred_guard_changes_nothing_of_a_good_run(tmp_path: Path, name: st
 def test_a_deferred_guard_voids_even_the_first_step(tmp_path: Path, name: str) -> None:
     engine = guarded(tmp_path, OPTIMISERS[name], deferred=True)
     train(engine, batches(first=0))
-    with pytest.raises(NonFinite, match="at step 1:"):
+    with pytest.raises(NonFinite, match=r"at step 1\b"):
         engine.read_log()
     assert_equal_states(float_state(engine.state.model), float_state(small(batch_norm=True)))
 
@@ -129,12 +130,12 @@ def test_a_deferred_guard_voids_even_the_first_step(tmp_path: Path, name: str) -
 def test_a_deferred_guard_tells_a_gradient_from_the_loss(tmp_path: Path) -> None:
     engine = guarded(tmp_path, OPTIMISERS["fused adam"], deferred=True)
     engine.state.model[4].weight.register_hook(lambda g: g * float("nan"))  # type: ignore[index]
-    train(engine, batches(None))
-    with pytest.raises(NonFinite, match="^a gradient is not finite at step 1"):
+    train(engine, batches())  # whose loss is bad later
+    with pytest.raises(NonFinite, match=r"gradient.* is not finite at step 1\b"):
         engine.read_log()
 
 
-@pytest.mark.parametrize("name", ["fused adam", pytest.param("plain rmsprop", marks=pytest.mark.xfail(strict=True))])
+@pytest.mark.parametrize("name", ["fused adam", "plain rmsprop"])
 def test_a_deferred_guard_keeps_the_moments_of_the_optimiser_as_well(tmp_path: Path, name: str) -> None:
     engine = guarded(tmp_path, OPTIMISERS[name], deferred=True)
     train(engine, batches())
@@ -142,7 +143,6 @@ def test_a_deferred_guard_keeps_the_moments_of_the_optimiser_as_well(tmp_path: P
     assert all(value.isfinite().all() for state in states for value in state.values())
 
 
-@pytest.mark.xfail(strict=True, reason="the guard keeps the buffers it was made with")
 def test_after_a_resume_the_good_statistics_are_those_of_the_file(tmp_path: Path) -> None:
     engine = make_engine(tmp_path, small(batch_norm=True))
     train(engine, batches(None)[:BAD])

@@ -9,7 +9,9 @@ from dlkit.regularizers import l2, none, weights
 
 
 def test_biases_and_norm_scales_are_never_regularised() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2), nn.PReLU())
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2), nn.PReLU()
+    )
     assert list(weights(model)) == ["0.weight", "4.weight"]
 
 

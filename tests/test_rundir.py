@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
+from pathlib import Path, PosixPath
+from pickle import UnpicklingError
 
 import pytest
 import torch
@@ -40,8 +41,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_loading_runs_no_code_of_the_file(tmp_path: Path) -> None:
-    save({"path": tmp_path}, tmp_path / "x.pt")  # an object, which only its own class can make
-    with pytest.raises(Exception, match="[Ww]eights"):
+    save({"path": PosixPath("x")}, tmp_path / "x.pt")  # an object, which only its own class can make
+    with pytest.raises(UnpicklingError, match="PosixPath"):
         load(tmp_path / "x.pt")
 
 
@@ -67,7 +68,9 @@ def test_empty_folders_are_removed_up_to_the_working_folder(tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_something_in_it_stays_and_so_do_its_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_something_in_it_stays_and_so_do_its_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "run").mkdir(parents=True)
     (tmp_path / "outputs" / "other").mkdir()
@@ -127,14 +130,13 @@ def test_without_git_there_is_no_commit(repository: Path, monkeypatch: pytest.Mo
     assert git_state() is None
 
 
-def test_the_environment_names_versions_device_arguments_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rundir.sys, "argv", ["train.py", "optim.lr=0.1"])
-    found = environment(torch.device("cpu"), "0123abcd")
-    assert found["versions"]["torch"] == torch.__version__.partition("+")[0] or found["versions"]["torch"] == torch.__version__
-    assert (found["device"], found["data"], found["arguments"]) == ("cpu", "0123abcd", ["train.py", "optim.lr=0.1"])
+def test_the_environment_names_versions_device_arguments_and_data() -> None:
+    found = environment(["optim.lr=0.1"], torch.device("cpu"), "0123abcd")
+    assert found["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert (found["device"], found["data"], found["arguments"]) == ("cpu", "0123abcd", ["optim.lr=0.1"])
     assert json.loads(json.dumps(found)) == found
 
 
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rundir, "PACKAGES", ("torch", "no-such-package"))
-    assert environment(torch.device("cpu"), "")["versions"]["no-such-package"] is None
+    assert environment([], torch.device("cpu"), "")["versions"]["no-such-package"] is None

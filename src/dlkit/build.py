@@ -131,11 +131,8 @@ def build_model(
 def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:
     """Sends two examples through the model and the loss, so that what does not fit is found before the run begins."""
     x, y = batch.x[:2], batch.y[:2]
-    with torch.no_grad():
-        rows = layers(model, x)
-        out = model.eval()(x)
-        per_example = loss(out, y)
-    model.train()
+    rows, out = layers(model, x)
+    per_example = loss(out, y)
     if out.shape != (len(y), loss.outputs):
         raise ValueError(f"the model gives {tuple(out.shape)} for 2 examples; the loss wants (2, {loss.outputs})")
     if per_example.shape != (len(y),):

@@ -18,13 +18,17 @@ class Ema:
     def __init__(self, model: nn.Module, decay: float):
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay = decay
+        self.means: list[torch.Tensor] = list(self.model.parameters())
+        self.buffers = list(self.model.buffers())
+        self.params: list[torch.Tensor] = list(model.parameters())
+        self.their_buffers = list(model.buffers())
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Follows `model` after its update number `step` (from 1)."""
+    def update(self, step: int) -> None:
+        """Follows the model after its update number `step` (from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
-        for mean, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+        torch._foreach_lerp_(self.means, self.params, 1 - decay)
+        for mean, buffer in zip(self.buffers, self.their_buffers, strict=True):
             mean.copy_(buffer)
 
     def state_dict(self) -> dict[str, torch.Tensor]:

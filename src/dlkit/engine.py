@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.ema import Ema
-from dlkit.guard import Guard
+from dlkit.guard import Guard, NonFinite
 from dlkit.metrics import Metric
 from dlkit.regularizers import weights
 from dlkit.state import State
@@ -33,6 +34,7 @@ class Engine:
         self.state, self.loss, self.metrics, self.penalty = state, loss, metrics, penalty
         self.device, self.dtype, self.accumulate = device, dtype, accumulate
         self.weights = weights(state.model)
+        self.params = [p for p in state.model.parameters() if p.requires_grad]
         self.scaler = torch.amp.GradScaler(device.type) if dtype is torch.float16 else None
         if self.scaler:  # it looks for infinite gradients itself and skips those steps
             state.parts["scaler"] = self.scaler
@@ -48,7 +50,9 @@ class Engine:
             return model(x).float()
 
     def backward(self, batch: Batch) -> None:
-        """Gradients of the mean loss over the batch plus the penalty; the loss joins `state.losses`."""
+        """Gradients of the mean loss over the batch plus the penalty."""
+        if self.guard:
+            self.guard.keep_buffers()
         self.state.optim.zero_grad(set_to_none=True)
         losses = []
         for part, share in self._parts(batch):
@@ -57,33 +61,45 @@ class Engine:
             losses.append(loss.detach())
             self._backward(loss + self.penalty(self.weights) * share if self.penalty else loss)
         self.last = (out.detach(), part.y)
-        self.state.losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+        self.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         if self.scaler:
             self.scaler.unscale_(self.state.optim)
 
     def update(self) -> None:
-        """One optimiser step; raises NonFinite, or makes it void, where the loss or a gradient is not finite."""
+        """One optimiser step, after which the loss joins `state.losses`.
+
+        Raises NonFinite, or makes the step void, where the loss or a gradient is not finite.
+        """
         state = self.state
         if self.scaler:
             self.scaler.step(state.optim)
             self.scaler.update()
         elif self.guard:
-            self.guard.step(state.step, state.losses[-1])
+            self.guard.step(state.step, self.batch_loss)
         else:
             state.optim.step()
+        state.losses.append(self.batch_loss)
         if isinstance(ema := state.parts.get("ema"), Ema):
-            ema.update(state.model, state.step + 1)
+            ema.update(state.step + 1)
 
-    def read_log(self) -> dict[str, float]:
-        """The mean loss since the last log, and the metrics of the last batch; waits for the device."""
+    def check(self) -> None:
+        """Raises NonFinite where a step was void; waits for the device."""
         if self.guard:
             self.guard.check()
+
+    def read_log(self) -> dict[str, float]:
+        """The mean loss since the last log, metrics and gradient norm of the last batch; waits for the device."""
+        self.check()
         figures = {"train/loss": torch.stack(self.state.losses).mean()}
         self.state.losses.clear()
         assert self.last is not None, "a log is read after a step"
         for name, metric in self.metrics.items():
             figures[f"train/{name}"] = metric.finish(metric.per_example(*self.last).mean(0))
-        return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+        figures["train/grad_norm"] = torch.nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
+        values = dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+        if self.scaler and not math.isfinite(values["train/loss"]):  # it would skip every step from here on
+            raise NonFinite(self.state.step, "the loss in float16")
+        return values
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> dict[str, Tensor]:
@@ -100,7 +116,7 @@ class Engine:
         if self.accumulate == 1:
             yield batch, 1.0
             return
-        for x, y in zip(batch.x.chunk(self.accumulate), batch.y.chunk(self.accumulate), strict=True):
+        for x, y in zip(batch.x.tensor_split(self.accumulate), batch.y.tensor_split(self.accumulate), strict=True):
             yield Batch(x, y), len(y) / len(batch.y)
 
     def _backward(self, loss: Tensor) -> None:

@@ -30,11 +30,18 @@ class Guard:
     def __init__(self, model: nn.Module, optim: torch.optim.Optimizer, *, deferred: bool):
         self.optim, self.deferred = optim, deferred
         self.params = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.buffers = [b for b in model.buffers() if b.is_floating_point()]
+        self.buffers = list(model.buffers())
         self.good_buffers = [b.clone() for b in self.buffers]  # a bad batch spoils running statistics before it is seen
         device = next(model.parameters()).device
         self.first_bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.loss_was_bad = torch.zeros((), dtype=torch.bool, device=device)
+        self.bad_gradient = torch.zeros((), dtype=torch.int64, device=device)  # its place among the gradients
+
+    @torch.no_grad()
+    def keep_buffers(self) -> None:
+        """Before a batch is seen; from then on, once a step was bad, those before it stay."""
+        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
+            good.copy_(torch.where(self.first_bad >= 0, good, buffer) if self.deferred else buffer)
 
     def step(self, step: int, loss: Tensor) -> None:
         """Makes update number `step` (from 0), whose loss was `loss`, or none."""
@@ -47,14 +54,13 @@ class Guard:
             self._restore_buffers()
             raise NonFinite(step, what)
         self.optim.step()
-        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
-            good.copy_(buffer)
 
     def check(self) -> None:
         """Raises NonFinite where a deferred guard has met something; waits for the device."""
         if self.deferred and (step := int(self.first_bad.item())) >= 0:
             self._restore_buffers()
-            raise NonFinite(step, "the loss" if self.loss_was_bad.item() else "a gradient")
+            name = self._grads()[int(self.bad_gradient.item())][0]
+            raise NonFinite(step, "the loss" if self.loss_was_bad.item() else f"the gradient of {name}")
 
     def _grads(self) -> list[tuple[str, Tensor]]:
         return [(name, p.grad) for name, p in self.params.items() if p.grad is not None]
@@ -64,6 +70,8 @@ class Guard:
         sums = torch.stack([g.sum() for _, g in self._grads()])  # infinite or nan where any element is
         loss_bad, first = ~loss.isfinite(), self.first_bad < 0
         bad = loss_bad | ~sums.isfinite().all()
+        worst = (~sums.isfinite()).int().argmax()
+        self.bad_gradient.copy_(torch.where(first & bad, worst, self.bad_gradient))
         self.loss_was_bad.logical_or_(first & loss_bad)
         self.first_bad.copy_(torch.where(first & bad, step, self.first_bad))
         void = self.first_bad >= 0
@@ -73,11 +81,11 @@ class Guard:
         else:
             params = list(self.params.values())
             before = [p.detach().clone() for p in params]
+            for _, g in self._grads():  # or its moments would be spoilt
+                g.masked_fill_(void, 0)
             self.optim.step()
             for p, old in zip(params, before, strict=True):
                 p.copy_(torch.where(void, old, p))
-        for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
-            good.copy_(torch.where(void, good, buffer))
 
     @torch.no_grad()
     def _restore_buffers(self) -> None:

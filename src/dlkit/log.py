@@ -25,7 +25,7 @@ class RichHandler(logging.Handler):
         styles = {logging.WARNING: ("yellow", "warning: "), logging.ERROR: ("red", "error: ")}
         style, prefix = styles.get(record.levelno, (None, ""))
         if isinstance(record.msg, str):
-            self.console.print(prefix + record.getMessage(), style=style, markup=False, soft_wrap=True)
+            self.console.print(prefix + self.format(record), style=style, markup=False, soft_wrap=True)
         else:
             self.console.print(record.msg)
 

@@ -33,24 +33,32 @@ def correct(out: Tensor, y: Tensor) -> Tensor:
     return (predicted_class(out) == (y.argmax(-1) if y.ndim > 1 else y)).to(torch.float32)
 
 
+def _error(out: Tensor, y: Tensor) -> Tensor:
+    assert out.shape == y.shape, f"outputs {tuple(out.shape)} and targets {tuple(y.shape)} would broadcast"
+    return out.float() - y
+
+
 def absolute_error(out: Tensor, y: Tensor) -> Tensor:
     """`(1/T) Σ_t |out_t − y_t|`, in the target's unit."""
-    return (out.float() - y).abs().flatten(1).mean(1)
+    return _error(out, y).abs().flatten(1).mean(1)
 
 
 def squared_error(out: Tensor, y: Tensor) -> Tensor:
     """`(1/T) Σ_t (out_t − y_t)²`."""
-    return (out.float() - y).square().flatten(1).mean(1)
+    return _error(out, y).square().flatten(1).mean(1)
 
 
 def _r2_statistics(out: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([(out.float() - y).square(), y, y.square()], dim=-1)  # (B, T, 3)
+    error = _error(out, y)
+    wide = y.float() if y.device.type == "mps" else y.double()  # y² loses the variance where the mean is far larger
+    return torch.stack([error.square().to(wide.dtype), wide, wide.square()], dim=-1)  # (B, T, 3)
 
 
 def _r2_finish(mean: Tensor) -> Tensor:
     """Coefficient of determination `1 − Σ(out − y)² / Σ(y − ȳ)²`, the mean over the targets."""
     error, y, y_squared = mean.unbind(-1)
-    return (1 - error / (y_squared - y.square()).clamp_min(1e-12)).mean()
+    variance = y_squared - y.square()  # 0 where all targets are the same: R² is not defined there
+    return (1 - error / variance.where(variance > 0, torch.nan)).mean()
 
 
 METRICS: dict[str, dict[str, Metric]] = {
@@ -68,7 +76,12 @@ def metrics_for(spec: Spec) -> dict[str, Metric]:
     return METRICS[spec.task]
 
 
-def higher_is_better(name: str) -> bool:
-    """Whether more is better of a metric named `split/name`; the loss and unknown names count as less is better."""
+def higher_is_better(name: str, mode: str | None = None) -> bool:
+    """Whether more is better of a figure named `split/name`, unless `mode` (min or max) says it.
+
+    Of the loss and of figures not known here less is better.
+    """
+    if mode is not None:
+        return mode == "max"
     known = {key: metric.higher for metrics in METRICS.values() for key, metric in metrics.items()}
     return known.get(name.rpartition("/")[2], False)

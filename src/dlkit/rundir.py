@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -23,8 +24,11 @@ def whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to, and renames it: an older file stays until the new one is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    yield temporary
-    temporary.replace(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save(content: dict[str, Any], path: Path) -> None:
@@ -53,7 +57,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return None if isinstance(value, float) and value - value != 0 else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def remove_empty(folder: Path) -> None:
@@ -85,10 +89,16 @@ def environment(arguments: list[str], device: torch.device, data_fingerprint: st
     }
 
 
-def git_state() -> dict[str, str] | None:
-    """Commit and uncommitted changes of the repository around the working folder; None where there is none."""
+def git_state() -> dict[str, str | None] | None:
+    """Commit, uncommitted changes and untracked files of the repository around the working folder; None without one."""
     commit = _git("rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit.strip(), "diff": _git("diff", "HEAD") or ""}
+    if commit is None:
+        return None
+    diff, untracked = (
+        _git("diff", "--no-ext-diff", "--no-color", "HEAD"),
+        _git("ls-files", "--others", "--exclude-standard"),
+    )
+    return {"commit": commit.strip(), "diff": diff, "untracked": untracked}
 
 
 def _git(*arguments: str) -> str | None:

@@ -11,7 +11,6 @@ from dlkit.build import OPEN_END, Experiment
 from dlkit.log import log
 from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_bytes
 
-
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from dlkit.ema import Ema
 from dlkit.types import Spec
 
 
@@ -56,7 +57,8 @@ class State:
     @property
     def eval_model(self) -> nn.Module:
         """The model to evaluate: the averaged one where there is one."""
-        return self.parts["ema"].model if "ema" in self.parts else self.model  # type: ignore[attr-defined]
+        ema = self.parts.get("ema")
+        return ema.model if isinstance(ema, Ema) else self.model
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data only, so that `torch.load(weights_only=True)` reads it."""
@@ -76,13 +78,26 @@ class State:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where `state_dict` was taken."""
         self.model.load_state_dict(state["model"])
-        self.optim.load_state_dict(state["optim"])
+        self._load_optim(state["optim"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.metrics, self.best = state["metrics"], state["best"]
-        self.losses = list(state["losses"])
+        device = next(self.model.parameters()).device
+        self.losses = [loss.to(device) for loss in state["losses"]]  # wherever the file was loaded to
         for name, part in self.parts.items():
-            part.load_state_dict(state["parts"][name])
+            if name in state["parts"]:  # not so for a callback that was added since
+                part.load_state_dict(state["parts"][name])
         _set_rng_state(state["rng"])
+
+    def _load_optim(self, saved: dict[str, Any]) -> None:
+        """Takes up moments and counts; rates and other options are those of the config, which may have changed."""
+        groups = self.optim.state_dict()["param_groups"]
+        self.optim.load_state_dict({"state": saved["state"], "param_groups": groups})
+        for p, moments in self.optim.state.items():
+            for name, value in moments.items():
+                if (
+                    isinstance(value, torch.Tensor) and value.shape == p.shape
+                ):  # fused kernels go by memory, not strides
+                    moments[name] = torch.empty_like(p, dtype=value.dtype).copy_(value)
 
 
 def _rng_state() -> dict[str, Any]:
@@ -91,6 +106,6 @@ def _rng_state() -> dict[str, Any]:
 
 
 def _set_rng_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["cpu"])
+    torch.set_rng_state(state["cpu"].cpu())
     if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])

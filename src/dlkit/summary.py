@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ class Layer(NamedTuple):
     parameters: int
 
 
-def layers(model: nn.Module, x: Any) -> list[Layer]:
-    """Runs `x` through the model once, in evaluation mode, and lists its innermost modules in the order of use."""
+def layers(model: nn.Module, x: Any) -> tuple[list[Layer], Tensor]:
+    """Runs `x` through the model once, in evaluation mode: its innermost modules as used, and its output."""
     rows: list[Layer] = []
     seen: set[nn.Module] = set()
 
@@ -32,18 +33,27 @@ def layers(model: nn.Module, x: Any) -> list[Layer]:
 
         return module.register_forward_hook(hook)
 
-    leaves = [(name, module) for name, module in model.named_modules() if not any(module.children())]
-    hooks = [watch(name, module) for name, module in leaves]
+    hooks = [watch(name, module) for name, module in _units(model)]
     mode = model.training
     model.eval()
     try:
         with torch.no_grad():
-            model(x)
+            out = model(x)
     finally:
         model.train(mode)
         for hook in hooks:
             hook.remove()
-    return rows
+    return rows, out
+
+
+def _units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The innermost modules, and those that hold parameters beside modules within (attention) as a whole."""
+    children = list(module.named_children())
+    if not children or any(True for _ in module.parameters(recurse=False)):
+        yield name, module
+        return
+    for child_name, child in children:
+        yield from _units(child, f"{name}.{child_name}".lstrip("."))
 
 
 def parameter_count(model: nn.Module) -> int:

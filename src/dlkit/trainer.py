@@ -38,10 +38,17 @@ def fit(
         for callback in callbacks:
             getattr(callback, event)(state, *args)
 
+    def ending() -> bool:
+        return state.step >= state.total_steps or bool(state.stop and not state.signal)
+
+    def log() -> None:
+        figures = engine.read_log()  # sync point: once per log_every steps, never per step
+        emit("on_log", figures | {"lr": state.lr, "samples_per_second": clock.rate()})
+
     batches = data.train(state.step)
     state.status = "failed"  # until the loop has come to its end
-    emit("on_start")
     try:
+        emit("on_start")
         state.model.train()
         clock = Clock(state)
         while not state.done:
@@ -51,22 +58,26 @@ def fit(
             emit("on_grad")
             engine.update()
             state.step += 1
+            clock.pause()
             emit("on_step")
-            ending = state.done and not state.signal
-            if state.step % log_every == 0 or ending:
-                figures = engine.read_log()  # sync point: once per log_every steps, never per step
-                emit("on_log", figures | {"lr": state.lr, "samples_per_second": clock.rate()})
-            if "val" in data.split_sizes and (state.step % eval_every == 0 or ending):
+            if state.step % log_every == 0 or ending():
+                log()
+            if "val" in data.split_sizes and (state.step % eval_every == 0 or ending()):
+                engine.check()  # before bad figures are believed, and so that the clock stops when the device does
                 clock.pause()
                 state.metrics = evaluate(engine, data.eval("val"), "val")
                 emit("on_eval", state.metrics)
                 clock.resume()
+                if ending() and state.losses:  # the evaluation ended the run
+                    log()
             if state.done or clock.since_save() >= save_every:
+                engine.check()
                 clock.pause()
                 emit("on_checkpoint")  # last at a step, so that nothing of it is lost on a resume
                 clock.saved()
-        state.status = "interrupted" if state.signal else "stopped" if state.stop else "finished"
+        state.status = "finished" if not state.stop else "interrupted" if state.signal else "stopped"
     except NonFinite as error:
+        del state.losses[len(state.losses) - (state.step - error.step) :]
         state.step = error.step  # where the weights are those of
         emit("on_checkpoint")
         raise

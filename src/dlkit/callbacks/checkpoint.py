@@ -25,7 +25,7 @@ class Checkpoint(Callback):
 
     def __init__(self, *, monitor: str = "val/loss", mode: Literal["min", "max"] | None = None):
         self.monitor = monitor
-        self.higher = higher_is_better(monitor) if mode is None else mode == "max"
+        self.higher = higher_is_better(monitor, mode)
         self.best_weights: dict[str, torch.Tensor] | None = None  # not yet written
 
     def check(self, figures: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from time import monotonic
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,7 +22,11 @@ class ProgressBar(Callback):
     def __init__(self) -> None:
         self.bar: Progress | None = None
         self.drawn = 0.0
-        self.loss, self.rate, self.said = float("nan"), 0.0, -1
+        self.evaluates = True  # else a line per log instead
+        self.loss, self.rate = float("nan"), 0.0
+
+    def check(self, figures: Collection[str]) -> None:
+        self.evaluates = bool(figures)
 
     def on_start(self, state: State) -> None:
         if not console.is_terminal:
@@ -50,6 +55,8 @@ class ProgressBar(Callback):
 
     def on_log(self, state: State, figures: dict[str, float]) -> None:
         self.loss, self.rate = figures["train/loss"], figures["samples_per_second"]
+        if not self.evaluates:
+            self.on_eval(state, {})
 
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 from dlkit.callbacks.base import Callback
 from dlkit.metrics import higher_is_better
@@ -13,11 +13,22 @@ from dlkit.types import NonNegative, Positive, PositiveInt
 
 
 class EarlyStop(Callback):
-    """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998)."""
+    """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998).
 
-    def __init__(self, *, patience: PositiveInt | None = None, monitor: str = "val/loss", min_delta: NonNegative = 0.0):
+    `mode` says whether less (min) or more (max) is better; null: max for accuracy and r2, else min.
+    """
+
+    def __init__(
+        self,
+        *,
+        patience: PositiveInt | None = None,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] | None = None,
+        min_delta: NonNegative = 0.0,
+    ):
         self.patience, self.monitor, self.min_delta = patience, monitor, min_delta
-        self.best: float | None = None
+        self.sign = -1 if higher_is_better(monitor, mode) else 1
+        self.best: float | None = None  # times sign: less is better
         self.waited = 0
 
     def check(self, figures: Collection[str]) -> None:
@@ -28,9 +39,8 @@ class EarlyStop(Callback):
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         if self.patience is None:
             return
-        value = figures[self.monitor]
-        value = -value if higher_is_better(self.monitor) else value
-        if self.best is None or value < self.best - self.min_delta:
+        value = self.sign * figures[self.monitor]
+        if value == value and (self.best is None or value < self.best - self.min_delta):  # nan is no improvement
             self.best, self.waited = value, 0
             return
         self.waited += 1

@@ -11,6 +11,9 @@ from dlkit.state import State
 class TensorBoard(Callback):
     """Writes every logged figure under its name (train/loss, val/accuracy, lr, …) against the step."""
 
+    def __init__(self) -> None:
+        self.writer: Any = None  # made at the start
+
     def on_start(self, state: State) -> None:
         from torch.utils.tensorboard import SummaryWriter  # 0.3 s: only where it is used
 
@@ -27,6 +30,8 @@ class TensorBoard(Callback):
         self.writer.flush()
 
     def on_result(self, state: State, result: dict[str, Any]) -> None:
+        if self.writer is None:
+            return
         for name, value in result["metrics"].items():
             if name.startswith("test/"):
                 self.writer.add_scalar(name, value, state.step)
