@@ -11,7 +11,20 @@ SOURCE = Path(__file__).parent.parent / "src" / "dlkit"
 
 FLOORS: list[set[str]] = [
     {"types", "rng", "log", "settings"},
-    {"data", "models", "losses", "metrics", "schedules", "inits", "regularizers", "optim", "summary", "runtime", "ema"},
+    {
+        "data",
+        "models",
+        "losses",
+        "metrics",
+        "schedules",
+        "inits",
+        "regularizers",
+        "optim",
+        "summary",
+        "runtime",
+        "ema",
+        "transfer",
+    },
     {"guard", "rundir", "state", "engine", "callbacks"},
     {"trainer"},
     {"build", "show", "run", "cli"},

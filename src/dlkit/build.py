@@ -18,12 +18,14 @@ from dlkit.callbacks.stopping import TimeLimit
 from dlkit.data.resident import load
 from dlkit.ema import Ema
 from dlkit.engine import Engine
+from dlkit.log import log
 from dlkit.metrics import metrics_for
 from dlkit.rng import INIT, TRAIN, derive
 from dlkit.schedules import with_warmup
 from dlkit.settings import Trainer
 from dlkit.state import State
 from dlkit.summary import Layer, layers
+from dlkit.transfer import freeze, init_from
 from dlkit.types import Batch, Data, Loss, Schedule
 
 DEFAULT_EPOCHS = 20  # where neither trainer.epochs, max_steps nor max_time is set
@@ -45,14 +47,18 @@ class Experiment:
     eval_every: int
 
 
-def build(cfg: DictConfig, folder: Path) -> Experiment:
-    """Builds everything and tries it on two examples. Writes nothing. Raises ValueError for what cannot work."""
+def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) -> Experiment:
+    """Builds everything, tries it on two examples, and takes up the state `saved` by an earlier part of the run.
+
+    Writes nothing. Raises ValueError for what cannot work.
+    """
     trainer: Trainer = instantiate(cfg.trainer)
     device = runtime.setup(trainer)
     data = build_data(cfg, trainer, device)
     loss: Loss = make(cfg.loss)(data.spec)
     first = next(data.train(0))
     model = build_model(cfg, data, loss, first, trainer, device)
+    begin_from(cfg, model, saved)
     rows = rehearse(model, loss, first)
 
     optim = make(cfg.optim)([p for p in model.parameters() if p.requires_grad])
@@ -80,6 +86,8 @@ def build(cfg: DictConfig, folder: Path) -> Experiment:
     if trainer.compile:
         model.compile()
     torch.manual_seed(derive(TRAIN, cfg.seed))  # dropout; whatever was drawn above
+    if saved:
+        take_up(state, saved)
     eval_every = trainer.eval_every or data.steps_per_epoch
     return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every)
 
@@ -126,6 +134,32 @@ def build_model(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         data.use_channels_last()
     return model
+
+
+def begin_from(cfg: DictConfig, model: nn.Module, saved: dict[str, Any] | None) -> None:
+    """Old weights, and which of them stay as they are."""
+    if saved:
+        freeze(model, saved["frozen"])
+    elif cfg.init_from is not None:
+        fitted = init_from(model, Path(cfg.init_from))
+        log.info("init_from %s: %d tensors fitted", cfg.init_from, len(fitted.taken))
+        for name, why in fitted.left.items():
+            log.info("  left out  %s: %s", name, why)
+        for name in fitted.untouched:
+            log.info("  new       %s", name)
+        freeze(model, fitted.taken if cfg.freeze else [])
+    elif cfg.freeze:
+        raise ValueError("freeze=true has an effect only with init_from=DIR|FILE")
+
+
+def take_up(state: State, saved: dict[str, Any]) -> None:
+    """Loads a saved state. Raises ValueError where the config has changed so much that it does not fit."""
+    try:
+        state.load_state_dict(saved)
+    except (RuntimeError, ValueError, KeyError) as error:
+        what = str(error).strip().splitlines()
+        line = what[1].strip() if len(what) > 1 else what[0]
+        raise ValueError(f"the saved state does not fit this config: {line}; to start anew use init_from=") from error
 
 
 def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:

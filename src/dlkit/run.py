@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,16 +23,18 @@ from dlkit.summary import parameter_count
 from dlkit.trainer import evaluate, fit
 
 
-def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = ()) -> dict[str, Any] | None:
+def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: bool = False) -> dict[str, Any] | None:
     """Trains what the config says, in `folder`, and returns the content of result.json; None for a dry run.
 
-    `arguments` are those of the command line, for the record. Raises ValueError, with nothing written, for what the
-    config asks and cannot be; whatever user code raises passes through, after the result has been written as failed.
+    `arguments` are those of the command line, for the record; `resumes` goes on from checkpoints/last.pt. Raises
+    ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes through,
+    after the result has been written as failed.
     """
     logging = Log()
     try:
-        experiment = build(cfg, folder)
-        show.opening(cfg, experiment)
+        saved = load(folder / "checkpoints" / "last.pt") if resumes else None
+        experiment = build(cfg, folder, saved)
+        show.opening(cfg, experiment, saved)
         if cfg.dry_run:
             show.dry_run(experiment)
             return None
@@ -44,9 +47,22 @@ def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = ()) -> dict[st
 
 def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    resumes = experiment.state.step > 0
+    for path in [folder / "result.json", *([] if resumes else _leftovers(folder))]:
+        path.unlink(missing_ok=True)
     write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
     where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
+    if resumes:
+        first = json.loads((folder / "env.json").read_text())
+        where = first | {"resumed": [*first.get("resumed", []), where | {"step": experiment.state.step}]}
     write_json(where, folder / "env.json")
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Files of a run that was killed before its first checkpoint."""
+    return [
+        path for pattern in ("events.out.tfevents.*", "metrics.jsonl", "train.log") for path in folder.glob(pattern)
+    ]
 
 
 def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:

@@ -23,6 +23,9 @@ class Run:
     name: str | None = None
     tags: tuple[str, ...] = ()
     run_dir: str | None = None
+    resume: str | None = None
+    init_from: str | None = None
+    freeze: bool = False
     dry_run: bool = False
     debug: bool = False
 

@@ -14,8 +14,8 @@ from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_by
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 
 
-def opening(cfg: DictConfig, experiment: Experiment) -> None:
-    """Data, model and plan of the run."""
+def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | None = None) -> None:
+    """Data, model and plan of the run, and where it goes on from."""
     spec, data, state, trainer = experiment.data.spec, experiment.data, experiment.state, experiment.trainer
     shape = " x ".join(map(str, spec.input_shape))
     targets = f"{spec.num_outputs} classes" if spec.task == "classification" else f"{spec.num_outputs} target(s)"
@@ -28,9 +28,24 @@ def opening(cfg: DictConfig, experiment: Experiment) -> None:
     epochs = "" if state.total_steps == OPEN_END else f" ({passes:.4g} epochs of {state.steps_per_epoch})"
     rate = f"first rate {first_rate(experiment):.3g}"
     log.info("plan    %s%s of %s examples, %s", length, epochs, f"{state.batch_size:,}", rate)
-    log.info("folder  %s\n", state.folder)
+    log.info("folder  %s", state.folder)
+    if saved:
+        log.info("%s", _going_on(experiment, saved))
+    log.info("")
     log.info(layer_table(experiment.layers, parameter_count(state.model)))
     log.info("")
+
+
+def _going_on(experiment: Experiment, saved: dict[str, Any]) -> str:
+    """Where a resumed run goes on, and what a new length means for the learning rate."""
+    state = experiment.state
+    line = f"resume  at step {state.step:,}"
+    if saved["total_steps"] != state.total_steps:
+        rate = state.optim.param_groups[0]["initial_lr"] * experiment.schedule(state.step)
+        before = saved["optim"]["param_groups"][0]["lr"]
+        line += f"; {saved['total_steps']:,} steps were planned. The schedule is drawn over the new length: the rate "
+        line += f"goes from {before:.3g} to {rate:.3g}"
+    return line
 
 
 def _choice(node: DictConfig) -> str:
@@ -78,6 +93,8 @@ def closing(experiment: Experiment, result: dict[str, Any]) -> None:
     if state.best:
         log.info("best    %s %.4f at step %d", state.best["metric"], state.best["value"], state.best["step"])
     log.info("folder  %s", state.folder)
+    if result["status"] == "interrupted":
+        log.info("next    python train.py resume=%s", state.folder)
     log.info("next    tensorboard --logdir %s", state.folder)
 
 

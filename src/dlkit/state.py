@@ -65,7 +65,9 @@ class State:
         return {
             "model": self.model.state_dict(),
             "optim": self.optim.state_dict(),
+            "frozen": [name for name, p in self.model.named_parameters() if not p.requires_grad],
             "step": self.step,
+            "total_steps": self.total_steps,
             "seconds": self.seconds,
             "metrics": self.metrics,
             "best": self.best,

@@ -6,7 +6,7 @@ import json
 from typing import IO
 
 from dlkit.callbacks.base import Callback
-from dlkit.rundir import plain
+from dlkit.rundir import plain, write_text
 from dlkit.state import State
 
 
@@ -17,7 +17,10 @@ class Record(Callback):
         self.file: IO[str] | None = None
 
     def on_start(self, state: State) -> None:
-        self.file = (state.folder / "metrics.jsonl").open("a", encoding="utf-8")
+        path = state.folder / "metrics.jsonl"
+        if path.exists():  # lines after the last checkpoint will be written again
+            write_text("".join(_until(path.read_text(encoding="utf-8"), state.step)), path)
+        self.file = path.open("a", encoding="utf-8")
 
     def on_log(self, state: State, figures: dict[str, float]) -> None:
         self._write(state, figures)
@@ -37,3 +40,9 @@ class Record(Callback):
     def on_end(self, state: State) -> None:
         if self.file:
             self.file.close()
+
+
+def _until(text: str, step: int) -> list[str]:
+    """The whole lines up to `step`; the last one may be cut off by a crash."""
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [line for line in lines if json.loads(line)["step"] <= step]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from dlkit.cli import configs, preflight
+from dlkit.cli import configs, preflight, resume
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do
 
@@ -21,7 +20,7 @@ def main(args: list[str] | None = None) -> None:
     A single run is composed here. A sweep goes through Hydra, its launchers and sweepers, and so do `--cfg`, `--info`
     and the like, which only show something.
     """
-    checked = preflight.check(sys.argv[1:] if args is None else args, configs.folder())
+    checked = resume.check(sys.argv[1:] if args is None else args)
     if checked.mistakes:
         preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
     if checked.flags.help:
@@ -29,7 +28,11 @@ def main(args: list[str] | None = None) -> None:
 
         help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
     elif checked.config is not None:
-        sys.exit(_run(checked.config, _run_dir(checked.config), checked.overrides))
+        begin = resume.start(checked.config, checked.overrides)
+        if begin.ended:
+            print(begin.ended)
+            return
+        sys.exit(_run(begin.config, begin.folder, checked.overrides, begin.resumes))
     else:
         _through_hydra(checked.argv)
 
@@ -51,13 +54,13 @@ def _through_hydra(argv: list[str]) -> None:
     sys.exit(max(codes, default=0))
 
 
-def _run(cfg: DictConfig, folder: Path, arguments: list[str]) -> int:
+def _run(cfg: DictConfig, folder: Path, arguments: list[str], resumes: bool = False) -> int:
     """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
     from dlkit.run import run  # torch: 0.8 s, which a mistyped command does not pay
     from dlkit.rundir import remove_empty
 
     try:
-        result = run(cfg, folder, arguments)
+        result = run(cfg, folder, arguments, resumes)
     except Exception as error:
         cause = _cause(error)
         if not _is_mistake(cause):
@@ -89,32 +92,3 @@ def _is_mistake(error: BaseException) -> bool:
         step = step.tb_next
     name = step.tb_frame.f_globals.get("__name__", "") if step else ""
     return isinstance(error, ValueError) and name.partition(".")[0] == "dlkit"
-
-
-def _run_dir(cfg: DictConfig) -> Path:
-    """The folder of a single run: the user's, which must not hold a run yet, or a new one named after time and task."""
-    if cfg.run_dir is not None:
-        folder = Path(cfg.run_dir)
-        if (folder / "config.yaml").exists():
-            preflight.refuse([f"run_dir={folder}: there is a run already; take another folder, or remove that one"])
-        return folder
-    now = datetime.now()
-    name = cfg.name or "-".join(_target_name(cfg[group]) for group in ("model", "data"))
-    folder = Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{name}"
-    number = 1
-    while not _claim(folder if number == 1 else folder.with_name(f"{folder.name}-{number}")):
-        number += 1
-    return folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-
-
-def _claim(folder: Path) -> bool:
-    """Makes the folder unless it is there: two runs started in the same second get two."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _target_name(node: DictConfig) -> str:
-    return str(node["_target_"]).rpartition(".")[2]
