@@ -293,3 +293,54 @@ def test_weights_that_cannot_be_read_or_do_not_fit_are_refused(
     assert run("run_dir=r", f"init_from={source}") == 2
     assert words in capsys.readouterr().err
     assert not Path("r").exists()
+
+
+def test_the_best_k_and_every_n_are_kept() -> None:
+    options = ["callbacks.checkpoint.top_k=2", "callbacks.checkpoint.keep_every=100"]
+    assert run("run_dir=r", *SHORT, *options) == 0
+    names = {path.name for path in Path("r/checkpoints").iterdir()}
+    values = {row["step"]: row["val/loss"] for row in lines("r") if "val/loss" in row}
+    best = sorted(values, key=lambda step: values[step])[:2]
+    assert names == {"last.pt", "best.pt", "step-100.pt", "step-200.pt"} | {f"best-{step}.pt" for step in best}
+    first = load(Path(f"r/checkpoints/best-{best[0]}.pt"))
+    assert_equal(first, load(Path("r/checkpoints/best.pt")), "best")
+
+
+def test_the_best_k_are_the_same_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*SHORT, "callbacks.checkpoint.top_k=2"]
+    assert run("run_dir=whole", *options) == 0
+    with monkeypatch.context() as patch:
+        StopAt(patch, 130)
+        assert run("run_dir=parts", *options) == 143
+    assert run("resume=parts") == 0
+    for folder in ("whole", "parts"):
+        assert len(list(Path(folder, "checkpoints").glob("best-*.pt"))) == 2
+    names = [{path.name for path in Path(folder, "checkpoints").iterdir()} for folder in ("whole", "parts")]
+    assert names[0] == names[1]
+
+
+def test_options_and_final_figures_are_in_the_hparams_of_the_runs_own_folder() -> None:
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    assert run("run_dir=r", "optim.lr=0.003", "trainer.epochs=1") == 0
+    events = EventAccumulator("r")
+    events.Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    options = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert options["optim.lr"].number_value == 0.003
+    assert options["model._target_"].string_value == "dlkit.models.mlp.mlp"
+    assert events.Scalars("test/accuracy")[-1].value == pytest.approx(result("r")["metrics"]["test/accuracy"])
+    assert [path for path in Path("r").iterdir() if path.is_dir()] == [Path("r/checkpoints")]
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(
+        events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    ).experiment
+    assert {"test/accuracy", "val/loss"} <= {info.name.tag for info in experiment.metric_infos}
+
+
+def test_the_graph_and_the_config_are_in_tensorboard() -> None:
+    assert run("run_dir=r", "model=cnn", "trainer.max_steps=2") == 0
+    events = EventAccumulator("r")
+    events.Reload()
+    assert any("_convolution" in node.op for node in events.Graph().node)
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "optim.lr: 0.001" in text

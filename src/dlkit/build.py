@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.utils import get_method, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from dlkit import runtime
@@ -67,6 +67,8 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     total_steps = run_length(cfg, trainer, data.steps_per_epoch)
     schedule = build_schedule(cfg, total_steps)
     state = State(model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size)
+    state.config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    state.example = first.x[:2]
     state.parts["encoder"] = data.encoder
     if trainer.ema:
         state.parts["ema"] = Ema(model, trainer.ema)

@@ -7,24 +7,40 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from dlkit import show
 from dlkit.build import Experiment, build
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
-from dlkit.rundir import environment, load, write_json, write_text
+from dlkit.rundir import environment, load, remove_empty, write_json, write_text
 from dlkit.state import State
 from dlkit.summary import parameter_count
 from dlkit.trainer import evaluate, fit
 
 
-def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: bool = False) -> dict[str, Any] | None:
-    """Trains what the config says, in `folder`, and returns the content of result.json; None for a dry run.
+@dataclass(frozen=True)
+class Run:
+    """A run that is over."""
+
+    folder: Path
+    result: dict[str, Any]  # the content of result.json; empty for a dry run
+    model: nn.Module  # with its last weights
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl, as `pandas.DataFrame` takes them."""
+        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: bool = False) -> Run:
+    """Trains what the config says, in `folder`.
 
     `arguments` are those of the command line, for the record; `resumes` goes on from checkpoints/last.pt. Raises
     ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes through,
@@ -37,12 +53,13 @@ def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: b
         show.opening(cfg, experiment, saved)
         if cfg.dry_run:
             show.dry_run(experiment)
-            return None
+            return Run(folder, {}, experiment.state.model)
         _open_folder(cfg, folder, experiment, arguments)
         logging.open(folder / "train.log")
-        return _train(cfg, experiment)
+        return Run(folder, _train(cfg, experiment), experiment.state.model)
     finally:
         logging.close()
+        remove_empty(folder)  # where nothing came of it
 
 
 def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> None:

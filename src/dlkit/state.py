@@ -30,6 +30,8 @@ class State:
     total_steps: int
     steps_per_epoch: int
     batch_size: int
+    config: dict[str, Any] = field(default_factory=dict)  # resolved
+    example: Any = None  # two examples of `Batch.x`
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal
     signal: int = 0  # the signal that asked to end

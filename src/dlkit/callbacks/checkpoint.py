@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -12,6 +13,7 @@ from dlkit.callbacks.base import Callback
 from dlkit.metrics import higher_is_better
 from dlkit.rundir import save
 from dlkit.state import State
+from dlkit.types import NonNegativeInt, PositiveInt
 
 
 class Checkpoint(Callback):
@@ -20,12 +22,21 @@ class Checkpoint(Callback):
 
     `mode` says whether the smallest (min) or largest (max) value is best; null: max for accuracy and r2, else min.
     The best weights are remembered in memory at once and written when the run is saved (`trainer.save_every`), so that
-    a run of a second does not spend it on its disk.
+    a run of a second does not spend it on its disk. `top_k` keeps the weights of the k best evaluations as
+    `best-<step>.pt`, `keep_every` those after every n steps as `step-<step>.pt`.
     """
 
-    def __init__(self, *, monitor: str = "val/loss", mode: Literal["min", "max"] | None = None):
-        self.monitor = monitor
-        self.higher = higher_is_better(monitor, mode)
+    def __init__(
+        self,
+        *,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] | None = None,
+        top_k: NonNegativeInt = 0,
+        keep_every: PositiveInt | None = None,
+    ):
+        self.monitor, self.top_k, self.keep_every = monitor, top_k, keep_every
+        self.sign = -1 if higher_is_better(monitor, mode) else 1
+        self.top: list[tuple[float, int]] = []  # the best evaluations: sign · value, step
         self.best_weights: dict[str, torch.Tensor] | None = None  # not yet written
 
     def check(self, figures: Collection[str]) -> None:
@@ -33,19 +44,48 @@ class Checkpoint(Callback):
             there = ", ".join(figures)
             raise ValueError(f"callbacks.checkpoint.monitor={self.monitor}: no such figure; there are {there}")
 
+    def on_step(self, state: State) -> None:
+        if self.keep_every and state.step % self.keep_every == 0:
+            weights = state.eval_model.state_dict()
+            save(_content(state, weights, {"step": state.step}), _folder(state) / f"step-{state.step}.pt")
+
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         value = figures[self.monitor]
         if value != value:  # nan is never best
             return
-        best = state.best.get("value")
-        if best is None or (value > best if self.higher else value < best):
-            state.best = {"metric": self.monitor, "value": value, "step": state.step}
+        found = {"metric": self.monitor, "value": value, "step": state.step}
+        if not state.best or self.sign * value < self.sign * state.best["value"]:
+            state.best = found
             self.best_weights = {name: t.detach().clone() for name, t in state.eval_model.state_dict().items()}
+        if self.top_k:
+            self._keep_top(state, found)
 
     def on_checkpoint(self, state: State) -> None:
-        folder = state.folder / "checkpoints"
         if self.best_weights is not None:  # first, so that no last.pt names a best that is not there
-            content = {"model": self.best_weights, "spec": asdict(state.spec), **state.best}
-            save(content | {"encoder": state.parts["encoder"].state_dict()}, folder / "best.pt")
+            save(_content(state, self.best_weights, state.best), _folder(state) / "best.pt")
             self.best_weights = None
-        save(state.state_dict(), folder / "last.pt")
+        save(state.state_dict(), _folder(state) / "last.pt")
+
+    def _keep_top(self, state: State, found: dict[str, Any]) -> None:
+        self.top = sorted([*self.top, (self.sign * found["value"], state.step)])
+        if (self.sign * found["value"], state.step) in self.top[: self.top_k]:
+            save(_content(state, state.eval_model.state_dict(), found), _folder(state) / f"best-{state.step}.pt")
+        for _, step in self.top[self.top_k :]:
+            (_folder(state) / f"best-{step}.pt").unlink(missing_ok=True)
+        self.top = self.top[: self.top_k]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"top": [list(one) for one in self.top]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.top = [(value, step) for value, step in state["top"]]
+
+
+def _folder(state: State) -> Path:
+    return state.folder / "checkpoints"
+
+
+def _content(state: State, weights: dict[str, torch.Tensor], what: dict[str, Any]) -> dict[str, Any]:
+    """What is needed to use weights: they, the data they were made for, how raw examples are encoded, their step."""
+    encoder = state.parts["encoder"].state_dict()
+    return {"model": weights, "spec": asdict(state.spec), "encoder": encoder, **what}

@@ -1,23 +1,41 @@
-"""TensorBoard scalars, in the run's own folder."""
+"""TensorBoard, in the run's own folder."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 from dlkit.callbacks.base import Callback
+from dlkit.log import log
 from dlkit.state import State
 
 
 class TensorBoard(Callback):
-    """Writes every logged figure under its name (train/loss, val/accuracy, lr, …) against the step."""
+    """Writes every logged figure under its name (train/loss, val/accuracy, lr, …) against the step.
 
-    def __init__(self) -> None:
+    Besides: the config as text, the graph of the model (`graph`), and, once the run is over, its options and final
+    figures for the HParams tab, all in the run's own folder. After a resume, what had been written past the checkpoint
+    is purged, so that no curve overlaps itself.
+    """
+
+    def __init__(self, *, graph: bool = True) -> None:
+        self.graph = graph
         self.writer: Any = None  # made at the start
 
     def on_start(self, state: State) -> None:
         from torch.utils.tensorboard import SummaryWriter  # 0.3 s: only where it is used
 
-        self.writer = SummaryWriter(str(state.folder), purge_step=state.step + 1 if state.step else None)
+        resumes = state.step > 0
+        self.writer = SummaryWriter(str(state.folder), purge_step=state.step + 1 if resumes else None)
+        if resumes:
+            return
+        text = "\n".join(f"    {key}: {value}" for key, value in leaves(state.config))
+        self.writer.add_text("config", text, 0)
+        if self.graph and state.example is not None:
+            self._write_graph(state)
 
     def on_log(self, state: State, figures: dict[str, float]) -> None:
         for name, value in figures.items():
@@ -32,7 +50,38 @@ class TensorBoard(Callback):
     def on_result(self, state: State, result: dict[str, Any]) -> None:
         if self.writer is None:
             return
-        for name, value in result["metrics"].items():
-            if name.startswith("test/"):
+        if result["status"] != "interrupted":  # a resume will have the last word
+            tested = {name: value for name, value in result["metrics"].items() if name.startswith("test/")}
+            for name, value in tested.items():
                 self.writer.add_scalar(name, value, state.step)
+            self._write_hparams(state, [*tested, *state.metrics])
         self.writer.close()
+
+    def _write_graph(self, state: State) -> None:
+        mode = state.model.training
+        try:
+            with warnings.catch_warnings(), redirect_stdout(StringIO()):
+                warnings.simplefilter("ignore")  # the tracer's
+                self.writer.add_graph(state.model.eval(), state.example)
+        except Exception as error:  # any model can train, but not every one can be traced
+            log.warning("no graph in TensorBoard: %s", str(error).strip().split("\n")[0])
+        state.model.train(mode)
+
+    def _write_hparams(self, state: State, figures: list[str]) -> None:
+        """`SummaryWriter.add_hparams` would make a run of its own for them."""
+        from torch.utils.tensorboard.summary import hparams
+
+        options = {
+            key: value if isinstance(value, bool | int | float) else str(value) for key, value in leaves(state.config)
+        }
+        for summary in hparams(options, dict.fromkeys(figures, 0.0)):
+            self.writer.file_writer.add_summary(summary)
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested config."""
+    if not isinstance(node, dict):
+        yield prefix, node
+        return
+    for key, value in node.items():
+        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))

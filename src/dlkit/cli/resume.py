@@ -31,29 +31,29 @@ class Start:
 
 
 def check(args: list[str]) -> Checked:
-    """Judges a command line; with `resume=DIR` against the config saved in that folder."""
+    """Judges a command line; with `resume=DIR` against the config saved in that folder, ValueError if there is none."""
     wanted = _wanted(args)
     if wanted in (None, "auto", "null"):
         return preflight.check(args, configs.folder())
     folder = Path(str(wanted))
     if not (folder / "config.yaml").is_file():
-        preflight.refuse([f"resume={folder}: there is no run; a run's folder holds config.yaml"])
+        raise ValueError(f"resume={folder}: there is no run; a run's folder holds config.yaml")
     checked = preflight.check([arg for arg in args if not arg.startswith("resume=")], folder, "config")
     if checked.multirun:
-        preflight.refuse([f"resume={folder}: goes on with one run, not with a sweep; leave out -m"])
+        raise ValueError(f"resume={folder}: goes on with one run, not with a sweep; leave out -m")
     if checked.config is not None:
         checked.config.resume = str(folder)
     return checked
 
 
 def start(cfg: DictConfig, overrides: list[str]) -> Start:
-    """Decides where to begin; exits with 2 where that cannot be. Makes the folder of a new run."""
+    """Decides where to begin, and makes the folder of a new run. Raises ValueError where that cannot be."""
     if cfg.resume is None:
         return Start(cfg, _new_folder(cfg))
     if cfg.resume != "auto":
         folder, changes = Path(cfg.resume), [text for text in overrides if not text.startswith("resume=")]
     elif cfg.run_dir is None:
-        preflight.refuse(["resume=auto: needs run_dir=DIR, the folder to go on in or to start in"])
+        raise ValueError("resume=auto: needs run_dir=DIR, the folder to go on in or to start in")
     else:
         folder = Path(cfg.run_dir)
         if not (folder / "checkpoints" / "last.pt").is_file():
@@ -62,9 +62,7 @@ def start(cfg: DictConfig, overrides: list[str]) -> Start:
     cfg = _plain(cfg)
     cfg.run_dir = str(folder)
     if not (folder / "checkpoints" / "last.pt").is_file():
-        preflight.refuse(
-            [f"resume={folder}: nothing was saved there yet; start again with run_dir={folder} resume=auto"]
-        )
+        raise ValueError(f"resume={folder}: nothing was saved there yet; start again with run_dir={folder} resume=auto")
     return Start(cfg, folder, resumes=True, ended="" if changes else _ended(folder))
 
 
@@ -82,7 +80,7 @@ def _wanted(args: list[str]) -> str | None:
 
 
 def _allowed_changes(cfg: DictConfig, folder: Path) -> list[str]:
-    """The changed keys that can prolong the run; exits with 2 where others differ from those of the folder."""
+    """The changed keys that can prolong the run. Raises ValueError where others differ from those of the folder."""
     old = dict(_leaves(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)))
     new = dict(_leaves(OmegaConf.to_container(cfg, resolve=True)))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
@@ -90,7 +88,7 @@ def _allowed_changes(cfg: DictConfig, folder: Path) -> list[str]:
     if strange:
         shown = ", ".join(f"{key} ({old.get(key)} there, {new.get(key)} here)" for key in strange[:3])
         more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
-        preflight.refuse([f"run_dir={folder}: holds a run of another config: {shown}{more}; take another run_dir"])
+        raise ValueError(f"run_dir={folder}: holds a run of another config: {shown}{more}; take another run_dir")
     return [key for key in changed if _within(key, LENGTH)]
 
 
@@ -122,7 +120,7 @@ def _new_folder(cfg: DictConfig) -> Path:
         folder = Path(cfg.run_dir)
         if (folder / "config.yaml").exists():
             line = f"run_dir={folder}: there is a run already; go on with resume={folder}, or take another folder"
-            preflight.refuse([line])
+            raise ValueError(line)
         return folder
     now = datetime.now()
     name = cfg.name or "-".join(str(cfg[group]["_target_"]).rpartition(".")[2] for group in ("model", "data"))

@@ -20,21 +20,23 @@ def main(args: list[str] | None = None) -> None:
     A single run is composed here. A sweep goes through Hydra, its launchers and sweepers, and so do `--cfg`, `--info`
     and the like, which only show something.
     """
-    checked = resume.check(sys.argv[1:] if args is None else args)
-    if checked.mistakes:
-        preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
+    try:
+        checked = resume.check(sys.argv[1:] if args is None else args)
+        if checked.mistakes:
+            preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
+        begin = resume.start(checked.config, checked.overrides) if checked.config is not None else None
+    except ValueError as error:
+        preflight.refuse([str(error)])
     if checked.flags.help:
         from dlkit.cli import help
 
         help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
-    elif checked.config is not None:
-        begin = resume.start(checked.config, checked.overrides)
-        if begin.ended:
-            print(begin.ended)
-            return
-        sys.exit(_run(begin.config, begin.folder, checked.overrides, begin.resumes))
-    else:
+    elif begin is None:
         _through_hydra(checked.argv)
+    elif begin.ended:
+        print(begin.ended)
+    else:
+        sys.exit(_run(begin.config, begin.folder, checked.overrides, begin.resumes))
 
 
 def _through_hydra(argv: list[str]) -> None:
@@ -57,10 +59,9 @@ def _through_hydra(argv: list[str]) -> None:
 def _run(cfg: DictConfig, folder: Path, arguments: list[str], resumes: bool = False) -> int:
     """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
     from dlkit.run import run  # torch: 0.8 s, which a mistyped command does not pay
-    from dlkit.rundir import remove_empty
 
     try:
-        result = run(cfg, folder, arguments, resumes)
+        result = run(cfg, folder, arguments, resumes).result
     except Exception as error:
         cause = _cause(error)
         if not _is_mistake(cause):
@@ -70,9 +71,7 @@ def _run(cfg: DictConfig, folder: Path, arguments: list[str], resumes: bool = Fa
             traceback.print_exception(cause)
         print(cause, file=sys.stderr)
         return 2
-    finally:
-        remove_empty(folder)
-    return 0 if result is None else _exit_code(result)
+    return _exit_code(result) if result else 0
 
 
 def _exit_code(result: dict[str, Any]) -> int:

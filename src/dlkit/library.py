@@ -1,0 +1,26 @@
+"""dlkit from Python: the same runs as from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlkit.cli import resume
+from dlkit.run import Run, run
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Trains as `dlkit train …` does with these overrides, in a folder of its own, and returns the run.
+
+    The same checks are made; a mistake raises ValueError with a line for each. What fails later raises too. A run that
+    is interrupted or diverges (`run.result["status"]`) is returned like any other. `resume=…` works; a run that has
+    ended already raises ValueError. Sweeps (`-m`) are for the command line.
+    """
+    checked = resume.check(list(overrides))
+    if checked.config is None and not checked.mistakes:
+        raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for something else")
+    if checked.mistakes or checked.config is None:
+        raise ValueError("\n".join(checked.mistakes))
+    begin = resume.start(checked.config, checked.overrides)
+    if begin.ended:
+        raise ValueError(begin.ended)
+    return run(begin.config, begin.folder, checked.overrides, begin.resumes)
