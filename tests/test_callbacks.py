@@ -285,7 +285,7 @@ def test_tensorboard_reads_back_every_figure_against_its_step(tmp_path: Path) ->
 
     board = TensorBoard()
     state = run(make_engine(tmp_path, small()), Drawn(), Record(), board, eval_every=10, log_every=5).state
-    board.on_result(state, {"metrics": {"val/loss": 9.0, "test/accuracy": 0.75}})
+    board.on_result(state, {"status": "finished", "metrics": {"val/loss": 9.0, "test/accuracy": 0.75}})
     events = EventAccumulator(str(tmp_path)).Reload()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "samples_per_second"):
@@ -303,13 +303,13 @@ def test_tensorboard_drops_what_an_interrupted_run_wrote_after_its_checkpoint(st
         board.on_start(state)
         for state.step in range(first + 1, 6):
             board.on_log(state, {"train/loss": 10.0 * first + state.step})
-        board.on_result(state, {"metrics": {}})
+        board.on_result(state, {"status": "finished", "metrics": {}})
     events = EventAccumulator(str(state.folder)).Reload().Scalars("train/loss")
     assert [(event.step, event.value) for event in events] == [(1, 1), (2, 2), (3, 3), (4, 34), (5, 35)]
 
 
 def test_tensorboard_hides_no_error_of_a_run_that_never_started(state: State) -> None:
-    TensorBoard().on_result(state, {"metrics": {}})
+    TensorBoard().on_result(state, {"status": "finished", "metrics": {}})
 
 
 # Progress
