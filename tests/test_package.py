@@ -1,0 +1,67 @@
+"""What is shipped: the README's commands, the wheel, a clean tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    command = "pip install -e '.[dev]' && pytest"
+    fences = (REPOSITORY / "README.md").read_text().split("```")
+    readme, ci = (fence.removeprefix("bash\n") for fence in fences[1::2]), (REPOSITORY / ".ci" / "run").read_text()
+    assert command in {line.strip() for fence in readme for line in fence.splitlines()}
+    assert command in ci.replace("pip install -q", "pip install")
+
+
+def test_training_writes_nothing_into_the_repository() -> None:
+    """outputs/ and data/ are where runs and downloads go; git must not see them."""
+    ignored = (REPOSITORY / ".gitignore").read_text().splitlines()
+    assert {"/outputs/", "/data/"} <= set(ignored)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel was installed, as on another machine."""
+    place = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", place, REPOSITORY], check=True)
+    (wheel,) = place.glob("dlkit-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place / "site")
+    return place / "site"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_config(site: Path) -> None:
+    shipped = {path.relative_to(site / "dlkit" / "configs") for path in (site / "dlkit" / "configs").rglob("*.yaml")}
+    assert shipped == {path.relative_to(REPOSITORY / "configs") for path in (REPOSITORY / "configs").rglob("*.yaml")}
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_from_any_folder_with_a_model_of_the_users(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("# Mine.\n_target_: mine.net\nwidth: 16\n")
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def net(spec, outputs, *, width):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, outputs))\n"
+    )
+    command = [sys.executable, "-m", "dlkit", "train", "--config-dir", "conf", "model=mine", "trainer.epochs=2"]
+    done = subprocess.run(
+        [*command, "model.width=24"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (result,) = (tmp_path / "outputs").rglob("result.json")
+    assert f'"parameters": {64 * 24 + 24 + 24 * 10 + 10}' in result.read_text()
