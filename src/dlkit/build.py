@@ -60,28 +60,9 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     model = build_model(cfg, data, loss, first, trainer, device)
     begin_from(cfg, model, saved)
     rows = rehearse(model, loss, first)
-
-    optim = make(cfg.optim)([p for p in model.parameters() if p.requires_grad])
-    for group in optim.param_groups:
-        group.setdefault("initial_lr", group["lr"])
-    total_steps = run_length(cfg, trainer, data.steps_per_epoch)
-    schedule = build_schedule(cfg, total_steps)
-    state = State(model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size)
-    state.config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    state.example = first.x[:2]
-    state.parts["encoder"] = data.encoder
-    if trainer.ema:
-        state.parts["ema"] = Ema(model, trainer.ema)
-    engine = Engine(
-        state,
-        loss,
-        metrics_for(data.spec),
-        instantiate(cfg.regularizer, _convert_="all"),
-        device=device,
-        dtype=getattr(torch, trainer.dtype),
-        accumulate=trainer.accumulate,
-        nan_guard=trainer.nan_guard,
-    )
+    state = build_state(cfg, folder, trainer, data, model, first)
+    schedule = build_schedule(cfg, state.total_steps)
+    engine = build_engine(cfg, trainer, state, loss, device)
     callbacks = build_callbacks(cfg, trainer, state)
     for callback in callbacks:
         callback.check([f"val/{name}" for name in ("loss", *engine.metrics)] if "val" in data.split_sizes else [])
@@ -162,6 +143,34 @@ def take_up(state: State, saved: dict[str, Any]) -> None:
         what = str(error).strip().splitlines()
         line = what[1].strip() if len(what) > 1 else what[0]
         raise ValueError(f"the saved state does not fit this config: {line}; to start anew use init_from=") from error
+
+
+def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, model: nn.Module, first: Batch) -> State:
+    """The optimiser over what is to be trained, and all that a resume will want."""
+    optim = make(cfg.optim)([p for p in model.parameters() if p.requires_grad])
+    for group in optim.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    total_steps = run_length(cfg, trainer, data.steps_per_epoch)
+    state = State(model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size)
+    state.config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    state.example = first.x[:2]
+    state.parts["encoder"] = data.encoder
+    if trainer.ema:
+        state.parts["ema"] = Ema(model, trainer.ema)
+    return state
+
+
+def build_engine(cfg: DictConfig, trainer: Trainer, state: State, loss: Loss, device: torch.device) -> Engine:
+    return Engine(
+        state,
+        loss,
+        metrics_for(state.spec),
+        instantiate(cfg.regularizer, _convert_="all"),
+        device=device,
+        dtype=getattr(torch, trainer.dtype),
+        accumulate=trainer.accumulate,
+        nan_guard=trainer.nan_guard,
+    )
 
 
 def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:

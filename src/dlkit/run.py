@@ -88,16 +88,7 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     metrics: dict[str, float] = {}
     try:
         with stop_on_signal(state):
-            fit(
-                state,
-                experiment.engine,
-                experiment.data,
-                experiment.schedule,
-                experiment.callbacks,
-                eval_every=experiment.eval_every,
-                log_every=experiment.trainer.log_every,
-                save_every=experiment.trainer.save_every,
-            )
+            _fit(experiment)
         reason = state.stop
         if not state.signal:
             metrics = final_metrics(experiment)
@@ -114,6 +105,11 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
             callback.on_result(state, result)
     show.closing(experiment, result)
     return result
+
+
+def _fit(run: Experiment) -> None:
+    timing = {"eval_every": run.eval_every, "log_every": run.trainer.log_every, "save_every": run.trainer.save_every}
+    fit(run.state, run.engine, run.data, run.schedule, run.callbacks, **timing)
 
 
 def final_metrics(experiment: Experiment) -> dict[str, float]:
