@@ -108,8 +108,12 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
 
 
 def _fit(run: Experiment) -> None:
-    timing = {"eval_every": run.eval_every, "log_every": run.trainer.log_every, "save_every": run.trainer.save_every}
-    fit(run.state, run.engine, run.data, run.schedule, run.callbacks, **timing)
+    fit(
+        *(run.state, run.engine, run.data, run.schedule, run.callbacks),
+        eval_every=run.eval_every,
+        log_every=run.trainer.log_every,
+        save_every=run.trainer.save_every,
+    )
 
 
 def final_metrics(experiment: Experiment) -> dict[str, float]:
