@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,10 +22,30 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert command in ci.replace("pip install -q", "pip install")
 
 
-def test_training_writes_nothing_into_the_repository() -> None:
-    """outputs/ and data/ are where runs and downloads go; git must not see them."""
-    ignored = (REPOSITORY / ".gitignore").read_text().splitlines()
-    assert {"/outputs/", "/data/"} <= set(ignored)
+def test_the_answer_to_a_mistake_in_the_readme_is_the_one_that_comes() -> None:
+    from dlkit.cli import configs, preflight
+
+    fences = (REPOSITORY / "README.md").read_text().split("```")[1::2]
+    command, answer = next(fence for fence in fences if fence.startswith("\n$ ")).strip().splitlines()
+    args = command.removeprefix("$ python train.py ").split()
+    assert preflight.check(args, configs.folder()).mistakes == [answer]
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (REPOSITORY / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+def test_every_command_line_of_the_readme_is_accepted() -> None:
+    from dlkit.cli import configs, preflight
+
+    fences = (REPOSITORY / "README.md").read_text().split("```bash")[1:]
+    lines = [line.split("#")[0].strip() for fence in fences for line in fence.split("```")[0].splitlines()]
+    commands = [line.partition("python train.py")[2].split() for line in lines if "python train.py" in line]
+    assert len(commands) >= 6
+    for args in commands:
+        assert preflight.check(args, configs.folder()).mistakes == [], args
 
 
 @pytest.fixture(scope="module")

@@ -238,8 +238,16 @@ def test_a_changed_rate_holds_after_the_resume() -> None:
         (["resume=nowhere"], "resume=nowhere: there is no run"),
         (["resume=r", "optim.lrr=1"], "did you mean optim.lr?"),
         (["resume=r", "trainer.epochs=0"], "trainer.epochs=0: must be greater than 0"),
-        (["resume=r", "model.hidden=[3]"], "does not fit"),
-        (["resume=r", "-m", "seed=0,1"], "not with a sweep"),
+        (["resume=r", "trainer.max_steps=5", "model.hidden=[3]"], "does not fit"),
+        (["resume=r", "-m", "seed=0,1"], "leave out -m"),
+        (["-m", "run_dir=x", "seed=0,1"], "run_dir and resume are for one run"),
+        (["resume=r", "run_dir=x"], "run_dir=x: a run that goes on keeps this"),
+        (["resume=r", "model=cnn"], "for another run with its weights: init_from=r"),
+        (["resume=r", "--cfg", "job"], "leave out --cfg"),
+        (["resume=r", "trainer.max_steps=2"], "3 steps are made already, more than the 2 now asked for"),
+        (["run_dir=''"], "run_dir=: is empty"),
+        (["run_dir=r/result.json"], "is a file; name a folder"),
+        (["name=a/b"], "cannot hold /"),
     ],
 )
 def test_a_resume_that_cannot_be_is_refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +256,86 @@ def test_a_resume_that_cannot_be_is_refused(args: list[str], words: str, capsys:
     assert run(*args) == 2
     assert words in capsys.readouterr().err
     assert Path("r/result.json").read_text() == before
+
+
+def test_a_change_that_trains_nothing_leaves_an_ended_run_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run_dir=r", "trainer.max_steps=3") == 0
+    before = Path("r/config.yaml").read_text()
+    assert run("resume=r", "optim.lr=0.5") == 0
+    assert "finished already" in capsys.readouterr().out
+    assert Path("r/config.yaml").read_text() == before
+
+
+def test_a_signal_during_the_final_measurement_is_an_interrupted_run_that_can_be_completed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dlkit import run as module
+
+    assert run("run_dir=whole", "trainer.epochs=1") == 0
+    real = module.evaluate
+
+    def interrupting(engine: Any, batches: Any, split: str) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        return real(engine, batches, split)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "evaluate", interrupting)
+        assert run("run_dir=r", "trainer.epochs=1") == 130
+    assert result("r")["status"] == "interrupted"
+    assert run("resume=r") == 0
+    assert_same_bits("whole", "r")
+
+
+def test_an_error_in_the_final_measurement_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlkit import run as module
+
+    def failing(engine: Any, batches: Any, split: str) -> dict[str, float]:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(module, "evaluate", failing)
+    assert run("run_dir=r", "trainer.max_steps=3") == 1
+    assert (result("r")["status"], result("r")["reason"]) == ("failed", "RuntimeError: no memory")
+
+
+def test_a_second_process_is_kept_out_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    from dlkit.rundir import locked
+
+    Path("r").mkdir()
+    with locked(Path("r")):
+        assert run("run_dir=r", "resume=auto", *SHORT) == 2
+        assert "is at work there" in capsys.readouterr().err
+    assert run("run_dir=r", "resume=auto", *SHORT) == 0
+    assert not Path("r/.lock").exists()
+
+
+def test_the_numbers_of_numpy_and_random_go_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("noisy.py").write_text(
+        "import random\nimport numpy as np\nimport torch\nfrom torch import nn\n"
+        "class Noisy(nn.Module):\n"
+        "    def __init__(self, spec, outputs):\n"
+        "        super().__init__()\n"
+        "        self.linear = nn.Linear(64, outputs)\n"
+        "    def forward(self, x):\n"
+        "        noise = random.random() * np.random.rand() if self.training else 0.0\n"
+        "        return self.linear(x.flatten(1)) + noise * x.flatten(1)[:, :1]\n"
+    )
+    options = ["model=logreg", "model._target_=noisy.Noisy", *SHORT]
+    assert run("run_dir=whole", *options) == 0
+    with monkeypatch.context() as patch:
+        StopAt(patch, 33)
+        assert run("run_dir=parts", *options) == 143
+    assert run("resume=parts") == 0
+    assert_same_bits("whole", "parts")
+
+
+def test_frozen_norm_layers_keep_their_statistics() -> None:
+    assert run("run_dir=old", "model.batch_norm=true", "trainer.epochs=1") == 0
+    weights = load(Path("old/checkpoints/last.pt"))["model"]
+    torch.save({name: tensor for name, tensor in weights.items() if not name.startswith("7.")}, "part.pt")
+    assert run("run_dir=r", "model.batch_norm=true", "init_from=part.pt", "freeze=true", "trainer.epochs=1") == 0
+    after = load(Path("r/checkpoints/last.pt"))["model"]
+    assert torch.equal(after["2.running_mean"], weights["2.running_mean"])
+    assert not torch.equal(after["7.weight"], weights["7.weight"])
 
 
 def test_a_run_directory_that_was_moved_resumes() -> None:

@@ -96,6 +96,7 @@ def test_metrics_lines_and_tensorboard_tell_the_same() -> None:
     run("run_dir=r", "trainer.epochs=2", "trainer.log_every=10")
     lines = [json.loads(line) for line in Path("r/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "train/loss" in line] == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert all("train/grad_norm" in line for line in lines if "train/loss" in line)
     assert [line["step"] for line in lines if "val/loss" in line] == [40, 80]
     events = EventAccumulator("r")
     events.Reload()
@@ -230,3 +231,33 @@ def test_a_signal_ends_the_run_after_the_step_with_everything_saved(number: int,
     assert process.returncode == code
     assert result()["status"] == "interrupted"
     assert load(Path("r/checkpoints/last.pt"))["step"] == result()["step"]
+
+
+def test_the_gradient_norm_is_logged_as_it_was_before_clipping() -> None:
+    run("run_dir=r", "trainer.max_steps=3", "trainer.log_every=1", "callbacks.grad_clip.max_norm=0.001")
+    lines = [json.loads(line) for line in Path("r/metrics.jsonl").read_text().splitlines()]
+    assert all(line["train/grad_norm"] > 0.1 for line in lines if "train/loss" in line)
+
+
+def test_a_log_comes_with_every_evaluation() -> None:
+    run("run_dir=r", "trainer.epochs=3")
+    lines = [json.loads(line) for line in Path("r/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "train/loss" in line] == [40, 50, 80, 100, 120]
+
+
+def test_a_signal_ends_the_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlkit.callbacks.record import Record
+
+    def on_step(callback: Record, state: Any) -> None:
+        state.signal, state.stop = signal.SIGINT, "SIGINT"
+
+    monkeypatch.setattr(Record, "on_step", on_step)
+    assert run("-m", "seed=0,1,2") == 130
+    assert len(list(Path("outputs").rglob("result.json"))) == 1
+
+
+def test_a_class_that_is_no_callback_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("duck.py").write_text("class Duck:\n    def on_step(self, state): pass\n")
+    assert run("+callbacks.mine._target_=duck.Duck") == 2
+    assert "callbacks.mine: Duck is no callback" in capsys.readouterr().err
+    assert not Path("outputs").exists()

@@ -20,16 +20,15 @@ from dlkit.ema import Ema
 from dlkit.engine import Engine
 from dlkit.log import log
 from dlkit.metrics import metrics_for
-from dlkit.rng import INIT, TRAIN, derive
+from dlkit.rng import INIT, TRAIN, seed_all
 from dlkit.schedules import with_warmup
 from dlkit.settings import Trainer
-from dlkit.state import State
+from dlkit.state import OPEN_END, State
 from dlkit.summary import Layer, layers
 from dlkit.transfer import freeze, init_from
 from dlkit.types import Batch, Data, Loss, Schedule
 
 DEFAULT_EPOCHS = 20  # where neither trainer.epochs, max_steps nor max_time is set
-OPEN_END = 10**9  # steps of a run that only trainer.max_time ends
 
 
 @dataclass
@@ -68,7 +67,7 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
         callback.check([f"val/{name}" for name in ("loss", *engine.metrics)] if "val" in data.split_sizes else [])
     if trainer.compile:
         model.compile()
-    torch.manual_seed(derive(TRAIN, cfg.seed))  # dropout; whatever was drawn above
+    seed_all(TRAIN, cfg.seed)  # dropout; whatever was drawn above
     if saved:
         take_up(state, saved)
     eval_every = trainer.eval_every or data.steps_per_epoch
@@ -104,7 +103,7 @@ def build_model(
     cfg: DictConfig, data: Data, loss: Loss, first: Batch, trainer: Trainer, device: torch.device
 ) -> nn.Module:
     """The model on its device, initialised."""
-    torch.manual_seed(derive(INIT, cfg.seed))
+    seed_all(INIT, cfg.seed)
     model: nn.Module = make(cfg.model)(data.spec, loss.outputs)
     smallest = data.batch_size // trainer.accumulate
     if smallest < 1:
@@ -137,6 +136,8 @@ def begin_from(cfg: DictConfig, model: nn.Module, saved: dict[str, Any] | None) 
 
 def take_up(state: State, saved: dict[str, Any]) -> None:
     """Loads a saved state. Raises ValueError where the config has changed so much that it does not fit."""
+    if saved["step"] > state.total_steps:
+        raise ValueError(f"{saved['step']:,} steps are made already, more than the {state.total_steps:,} now asked for")
     try:
         state.load_state_dict(saved)
     except (RuntimeError, ValueError, KeyError) as error:
@@ -202,7 +203,11 @@ def build_schedule(cfg: DictConfig, total_steps: int) -> Schedule:
 
 
 def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Callback]:
-    callbacks: dict[str, Callback] = {name: make(node)() for name, node in cfg.callbacks.items() if node}
+    callbacks: dict[str, Callback] = {name: make(node)() for name, node in (cfg.get("callbacks") or {}).items() if node}
+    for name, callback in callbacks.items():
+        if not isinstance(callback, Callback):
+            kind = type(callback).__name__
+            raise ValueError(f"callbacks.{name}: {kind} is no callback; derive it from dlkit.callbacks.base.Callback")
     if trainer.max_time:
         callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
     state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}

@@ -24,12 +24,16 @@ class Ema:
         self.their_buffers = list(model.buffers())
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Follows the model after its update number `step` (from 1)."""
+    def update(self, step: int, void: torch.Tensor | None = None) -> None:
+        """Follows the model after its update number `step` (from 1); not where `void`, a flag on the device, is set."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.means, self.params, 1 - decay)
+        if void is None:
+            torch._foreach_lerp_(self.means, self.params, 1 - decay)
+        else:
+            for mean, param in zip(self.means, self.params, strict=True):
+                mean.lerp_(param, (1 - decay) * ~void)
         for mean, buffer in zip(self.buffers, self.their_buffers, strict=True):
-            mean.copy_(buffer)
+            mean.copy_(buffer if void is None else torch.where(void, mean, buffer))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return self.model.state_dict()

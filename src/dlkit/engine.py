@@ -38,8 +38,9 @@ class Engine:
         self.scaler = torch.amp.GradScaler(device.type) if dtype is torch.float16 else None
         if self.scaler:  # it looks for infinite gradients itself and skips those steps
             state.parts["scaler"] = self.scaler
-            nan_guard = False
-        self.guard = Guard(state.model, state.optim, deferred=device.type != "cpu") if nan_guard else None
+        self.nan_guard = nan_guard
+        deferred = device.type != "cpu"
+        self.guard = Guard(state.model, state.optim, deferred=deferred) if nan_guard and not self.scaler else None
         self.last: tuple[Tensor, Tensor] | None = None  # outputs and targets of the last batch, for the log
 
     def forward(self, model: nn.Module, x: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class Engine:
             state.optim.step()
         state.losses.append(self.batch_loss)
         if isinstance(ema := state.parts.get("ema"), Ema):
-            ema.update(state.step + 1)
+            ema.update(state.step + 1, void=self.guard.void if self.guard else None)
 
     def check(self) -> None:
         """Raises NonFinite where a step was void; waits for the device."""
@@ -95,10 +96,12 @@ class Engine:
         assert self.last is not None, "a log is read after a step"
         for name, metric in self.metrics.items():
             figures[f"train/{name}"] = metric.finish(metric.per_example(*self.last).mean(0))
-        figures["train/grad_norm"] = torch.nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
+        norm = self.state.grad_norm
+        gradients = [p.grad for p in self.params if p.grad is not None]
+        figures["train/grad_norm"] = torch.nn.utils.get_total_norm(gradients) if norm is None else norm
         values = dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
-        if self.scaler and not math.isfinite(values["train/loss"]):  # it would skip every step from here on
-            raise NonFinite(self.state.step, "the loss in float16")
+        if self.scaler and self.nan_guard and not math.isfinite(values["train/loss"]):
+            raise NonFinite(self.state.step - 1, "the loss in float16")  # the scaler would skip every step from here on
         return values
 
     @torch.no_grad()

@@ -37,6 +37,11 @@ class Guard:
         self.loss_was_bad = torch.zeros((), dtype=torch.bool, device=device)
         self.bad_gradient = torch.zeros((), dtype=torch.int64, device=device)  # its place among the gradients
 
+    @property
+    def void(self) -> Tensor | None:
+        """Whether steps are void by now, on the device; None where a bad step is met at once."""
+        return self.first_bad >= 0 if self.deferred else None
+
     @torch.no_grad()
     def keep_buffers(self) -> None:
         """Before a batch is seen; from then on, once a step was bad, those before it stay."""
@@ -81,11 +86,13 @@ class Guard:
         else:
             params = list(self.params.values())
             before = [p.detach().clone() for p in params]
-            for _, g in self._grads():  # or its moments would be spoilt
+            moments = [t for state in self.optim.state.values() for t in state.values() if isinstance(t, Tensor)]
+            moments_before = [t.clone() for t in moments]
+            for _, g in self._grads():  # or moments that begin here would be spoilt
                 g.masked_fill_(void, 0)
             self.optim.step()
-            for p, old in zip(params, before, strict=True):
-                p.copy_(torch.where(void, old, p))
+            for new, old in zip([*params, *moments], [*before, *moments_before], strict=True):
+                new.copy_(torch.where(void.to(new.device), old, new))
 
     @torch.no_grad()
     def _restore_buffers(self) -> None:

@@ -15,6 +15,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
     is interrupted or diverges (`run.result["status"]`) is returned like any other. `resume=…` works; a run that has
     ended already raises ValueError. Sweeps (`-m`) are for the command line.
     """
+    if isinstance(overrides, str):
+        raise ValueError(f'dlkit.train takes a list of options: ["{overrides}"]')
     checked = resume.check(list(overrides))
     if checked.config is None and not checked.mistakes:
         raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for something else")

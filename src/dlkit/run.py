@@ -6,8 +6,9 @@ import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ from dlkit import show
 from dlkit.build import Experiment, build
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
-from dlkit.rundir import environment, load, remove_empty, write_json, write_text
+from dlkit.rundir import environment, load, locked, write_json, write_text
 from dlkit.state import State
 from dlkit.summary import parameter_count
 from dlkit.trainer import evaluate, fit
@@ -46,33 +47,51 @@ def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: b
     ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes through,
     after the result has been written as failed.
     """
-    logging = Log()
-    try:
+    with ExitStack() as cleanup:
+        logging = Log()
+        cleanup.callback(logging.close)
         saved = load(folder / "checkpoints" / "last.pt") if resumes else None
         experiment = build(cfg, folder, saved)
-        show.opening(cfg, experiment, saved)
+        state = experiment.state
         if cfg.dry_run:
+            show.opening(cfg, experiment, saved)
             show.dry_run(experiment)
-            return Run(folder, {}, experiment.state.model)
-        _open_folder(cfg, folder, experiment, arguments)
-        logging.open(folder / "train.log")
-        return Run(folder, _train(cfg, experiment), experiment.state.model)
-    finally:
-        logging.close()
-        remove_empty(folder)  # where nothing came of it
+            return Run(folder, {}, state.model)
+        state.folder = cleanup.enter_context(_opened(cfg, folder, experiment, arguments))
+        show.opening(cfg, experiment, saved)
+        logging.open(state.folder / "train.log")
+        return Run(state.folder, _train(cfg, experiment), state.eval_model)
 
 
-def _open_folder(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _opened(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> Iterator[Path]:
+    """The folder of the run, held for this process, with config and environment in it."""
     resumes = experiment.state.step > 0
-    for path in [folder / "result.json", *([] if resumes else _leftovers(folder))]:
-        path.unlink(missing_ok=True)
-    write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
-    where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
-    if resumes:
-        first = json.loads((folder / "env.json").read_text())
-        where = first | {"resumed": [*first.get("resumed", []), where | {"step": experiment.state.step}]}
-    write_json(where, folder / "env.json")
+    if cfg.run_dir is None and not resumes:
+        folder = _unused(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        for path in [folder / "result.json", *([] if resumes else _leftovers(folder))]:
+            path.unlink(missing_ok=True)
+        where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
+        if resumes:
+            first = json.loads((folder / "env.json").read_text())
+            where = first | {"resumed": [*first.get("resumed", []), where | {"step": experiment.state.step}]}
+        write_json(where, folder / "env.json")
+        write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
+        yield folder
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, or one with a number: two runs started in the same second get two."""
+    number = 1
+    while True:
+        chosen = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            chosen.mkdir(parents=True)
+            return chosen
+        except FileExistsError:
+            number += 1
 
 
 def _leftovers(folder: Path) -> list[Path]:
@@ -89,13 +108,14 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     try:
         with stop_on_signal(state):
             _fit(experiment)
+            metrics = {} if state.signal else final_metrics(experiment)
+            state.status = "interrupted" if state.signal else state.status
         reason = state.stop
-        if not state.signal:
-            metrics = final_metrics(experiment)
     except NonFinite as error:
         reason = str(error)
         log.error("%s", reason)
     except BaseException as error:
+        state.status = "failed"
         reason = f"{type(error).__name__}: {error}"
         raise
     finally:
@@ -121,10 +141,14 @@ def final_metrics(experiment: Experiment) -> dict[str, float]:
     state, engine, data = experiment.state, experiment.engine, experiment.data
 
     def measure() -> dict[str, float]:
-        figures = [evaluate(engine, data.eval(split), split) for split in data.split_sizes]
-        return {name: value for split in figures for name, value in split.items()}
+        figures: dict[str, float] = {}
+        for split in data.split_sizes:
+            figures |= evaluate(engine, takewhile(lambda batch: not state.signal, data.eval(split)), split)
+        return figures
 
     metrics = measure()
+    if state.signal:  # only half measured
+        return {}
     if state.best and state.best["step"] == state.step:
         state.best["metrics"] = metrics
     elif state.best:
@@ -175,7 +199,8 @@ def stop_on_signal(state: State) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         if state.signal:
             raise KeyboardInterrupt
-        state.signal, state.stop = number, signal.Signals(number).name
+        state.signal = number
+        state.stop = state.stop or signal.Signals(number).name
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -23,7 +23,7 @@ PACKAGES = ("dlkit", "torch", "torchvision", "numpy", "hydra-core", "omegaconf",
 def whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to, and renames it: an older file stays until the new one is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         temporary.replace(path)
@@ -58,6 +58,36 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps every other process out of the folder. Raises ValueError where one is at work in it."""
+    path = folder / ".lock"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            lock(file)
+        except BlockingIOError:
+            file.seek(0)
+            raise ValueError(
+                f"{folder}: process {file.read() or '?'} is at work there; wait for it, or end it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def lock(file: IO[str]) -> None:
+    """Locks a file until it is closed or its process ends. Raises BlockingIOError where another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows, where two processes in one folder are the user's care
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_empty(folder: Path) -> None:

@@ -16,6 +16,8 @@ def setup(trainer: Trainer) -> torch.device:
     if trainer.allocator:
         keep_freed_memory()
     if trainer.threads:
+        if trainer.threads > (cpus := os.cpu_count() or 1):
+            raise ValueError(f"trainer.threads={trainer.threads}: this machine has {cpus} CPUs")
         torch.set_num_threads(trainer.threads)
     torch.set_float32_matmul_precision("high" if trainer.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = trainer.tf32

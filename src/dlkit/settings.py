@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt, ProperFraction
 
@@ -53,3 +56,17 @@ class Trainer:
     nan_guard: bool
     overfit_batches: NonNegativeInt
     limit_batches: NonNegativeInt
+
+
+def program() -> str:
+    """How the user called dlkit, to be shown in what to type next."""
+    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "dlkit train"
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested config."""
+    if not isinstance(node, dict):
+        yield prefix, node
+        return
+    for key, value in node.items():
+        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))

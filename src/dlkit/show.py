@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from omegaconf import DictConfig
 from rich.table import Table
 
-from dlkit.build import OPEN_END, Experiment
+from dlkit.build import Experiment
 from dlkit.log import log
+from dlkit.settings import program
 from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_bytes
 
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
@@ -23,9 +25,9 @@ def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | Non
     log.info("run     %s", ", ".join(f"{group} {_choice(cfg[group])}" for group in SHOWN))
     log.info("data    %s %s, %s; %s", spec.kind, shape, targets, sizes)
     log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
-    length = "no end" if state.total_steps == OPEN_END else f"{state.total_steps:,} steps"
+    length = f"{state.total_steps:,} steps" if state.bounded else f"{trainer.max_time:g} minutes"
     passes = state.total_steps / state.steps_per_epoch
-    epochs = "" if state.total_steps == OPEN_END else f" ({passes:.4g} epochs of {state.steps_per_epoch})"
+    epochs = f" ({passes:.4g} epochs of {state.steps_per_epoch})" if state.bounded else ""
     rate = f"first rate {first_rate(experiment):.3g}"
     log.info("plan    %s%s of %s examples, %s", length, epochs, f"{state.batch_size:,}", rate)
     log.info("folder  %s", state.folder)
@@ -83,7 +85,8 @@ def megabytes(size: int) -> str:
 def closing(experiment: Experiment, result: dict[str, Any]) -> None:
     """The final table, where everything is, and what to type next."""
     state = experiment.state
-    log.info(figures_table(experiment, result))
+    if result["metrics"]:
+        log.info(figures_table(experiment, result))
     why = f": {result['reason']}" if result["reason"] and result["status"] != "failed" else ""
     log.info(
         "\n%s%s after %s steps (%.4g epochs) in %.3g s of training, %s samples/s",
@@ -94,8 +97,8 @@ def closing(experiment: Experiment, result: dict[str, Any]) -> None:
         log.info("best    %s %.4f at step %d", state.best["metric"], state.best["value"], state.best["step"])
     log.info("folder  %s", state.folder)
     if result["status"] == "interrupted":
-        log.info("next    python train.py resume=%s", state.folder)
-    log.info("next    tensorboard --logdir %s", state.folder)
+        log.info("next    %s resume=%s", program(), quote(str(state.folder)))
+    log.info("next    tensorboard --logdir %s", quote(str(state.folder)))
 
 
 def figures_table(experiment: Experiment, result: dict[str, Any]) -> Table:

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlkit.ema import Ema
+from dlkit.rng import global_state, set_global_state
 from dlkit.types import Spec
+
+OPEN_END = 10**9  # steps of a run that only trainer.max_time ends
 
 
 class Stateful(Protocol):
@@ -31,6 +35,7 @@ class State:
     steps_per_epoch: int
     batch_size: int
     config: dict[str, Any] = field(default_factory=dict)  # resolved
+    grad_norm: torch.Tensor | None = None  # of the last gradient before it was clipped, where something clips
     example: Any = None  # two examples of `Batch.x`
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal
@@ -48,6 +53,11 @@ class State:
         return self.step / self.steps_per_epoch
 
     @property
+    def bounded(self) -> bool:
+        """Whether steps end the run; else time does."""
+        return self.total_steps < OPEN_END
+
+    @property
     def done(self) -> bool:
         return self.step >= self.total_steps or bool(self.stop)
 
@@ -62,6 +72,14 @@ class State:
         ema = self.parts.get("ema")
         return ema.model if isinstance(ema, Ema) else self.model
 
+    def train_mode(self) -> None:
+        """Puts the model into training mode, but for norm layers that are frozen: their statistics stay as they are."""
+        self.model.train()
+        for module in self.model.modules():
+            own = list(module.parameters(recurse=False))
+            if isinstance(module, _BatchNorm) and own and not any(p.requires_grad for p in own):
+                module.eval()
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data only, so that `torch.load(weights_only=True)` reads it."""
         return {
@@ -75,7 +93,7 @@ class State:
             "best": self.best,
             "losses": [loss.detach() for loss in self.losses],
             "spec": asdict(self.spec),
-            "rng": _rng_state(),
+            "rng": global_state(),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
 
@@ -90,7 +108,7 @@ class State:
         for name, part in self.parts.items():
             if name in state["parts"]:  # not so for a callback that was added since
                 part.load_state_dict(state["parts"][name])
-        _set_rng_state(state["rng"])
+        set_global_state(state["rng"])
 
     def _load_optim(self, saved: dict[str, Any]) -> None:
         """Takes up moments and counts; rates and other options are those of the config, which may have changed."""
@@ -102,14 +120,3 @@ class State:
                     isinstance(value, torch.Tensor) and value.shape == p.shape
                 ):  # fused kernels go by memory, not strides
                     moments[name] = torch.empty_like(p, dtype=value.dtype).copy_(value)
-
-
-def _rng_state() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def _set_rng_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["cpu"].cpu())
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])

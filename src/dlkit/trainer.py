@@ -29,9 +29,9 @@ def fit(
 ) -> None:
     """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`.
 
-    Evaluates on "val" every `eval_every` steps, logs every `log_every`, saves when `save_every` seconds have passed
-    since the last time; all three once more at the end. A signal ends the run at once: saved, but neither logged nor
-    evaluated, so that a resumed run does that at the steps at which an unbroken one would.
+    Evaluates on "val" every `eval_every` steps, logs every `log_every` and before an evaluation, saves when
+    `save_every` seconds have passed since the last time; all three once more at the end. A signal ends the run at once:
+    saved, but neither logged nor evaluated, so that a resumed run does that at the steps at which an unbroken would.
     """
 
     def emit(event: str, *args: Any) -> None:
@@ -49,7 +49,7 @@ def fit(
     state.status = "failed"  # until the loop has come to its end
     try:
         emit("on_start")
-        state.model.train()
+        state.train_mode()
         clock = Clock(state)
         while not state.done:
             for group in state.optim.param_groups:
@@ -60,9 +60,10 @@ def fit(
             state.step += 1
             clock.pause()
             emit("on_step")
-            if state.step % log_every == 0 or ending():
+            evaluates = "val" in data.split_sizes and state.step % eval_every == 0
+            if state.step % log_every == 0 or evaluates or ending():
                 log()
-            if "val" in data.split_sizes and (state.step % eval_every == 0 or ending()):
+            if evaluates or ("val" in data.split_sizes and ending()):
                 engine.check()  # before bad figures are believed, and so that the clock stops when the device does
                 clock.pause()
                 state.metrics = evaluate(engine, data.eval("val"), "val")
@@ -95,7 +96,9 @@ def evaluate(engine: Engine, batches: Iterable[Batch], split: str) -> dict[str, 
         for name, value in engine.measure(batch).items():
             sums[name] = sums[name] + value if name in sums else value
         count += len(batch.y)
-    model.train()
+    engine.state.train_mode()
+    if not count:  # a signal came first
+        return {}
     finish = {name: metric.finish for name, metric in engine.metrics.items()}
     figures = [finish[name](total / count) if name in finish else total / count for name, total in sums.items()]
     return dict(zip((f"{split}/{name}" for name in sums), torch.stack(figures).tolist(), strict=True))

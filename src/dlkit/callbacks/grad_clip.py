@@ -17,4 +17,4 @@ class GradClip(Callback):
 
     def on_grad(self, state: State) -> None:
         if self.max_norm is not None:
-            torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.max_norm)
+            state.grad_norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.max_norm)

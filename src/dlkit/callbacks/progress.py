@@ -41,7 +41,7 @@ class ProgressBar(Callback):
             auto_refresh=False,
             transient=True,
         )
-        self.task = self.bar.add_task("", total=state.total_steps, completed=state.step)
+        self.task = self.bar.add_task("", total=state.total_steps if state.bounded else None, completed=state.step)
         self.bar.start()
 
     def on_step(self, state: State) -> None:

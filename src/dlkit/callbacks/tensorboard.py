@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
 
 from dlkit.callbacks.base import Callback
 from dlkit.log import log
+from dlkit.settings import leaves
 from dlkit.state import State
 
 
@@ -76,12 +76,3 @@ class TensorBoard(Callback):
         }
         for summary in hparams(options, dict.fromkeys(figures, 0.0)):
             self.writer.file_writer.add_summary(summary)
-
-
-def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested config."""
-    if not isinstance(node, dict):
-        yield prefix, node
-        return
-    for key, value in node.items():
-        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.settings import GROUPS
+from dlkit.settings import GROUPS, program
 
 WIDTH = 100
 USEFUL = (
@@ -47,32 +46,31 @@ def show(overrides: list[str], config_dir: Path, extra: str | None = None) -> No
     folders = [config_dir, *([Path(extra)] if extra else [])]
     pairs = [override.partition("=") for override in overrides]
     chosen = [(group, choice) for group, _, choices in pairs if group in GROUPS for choice in choices.split(",")]
-    program = "python train.py" if sys.argv[0].endswith(".py") else "dlkit train"
-    print(_choices_page(chosen, folders, program) if chosen else page(folders, program))
+    print(_choices_page(chosen, folders, program()) if chosen else page(folders, program()))
 
 
-def page(folders: list[Path], program: str) -> str:
+def page(folders: list[Path], command: str) -> str:
     """The page for a newcomer."""
     defaults = default_choices(folders[0])
     return f"""Trains a model as its config says, and writes what happened into a folder of its own.
-`{program}` alone trains a small network on handwritten digits in seconds.
+`{command}` alone trains a small network on handwritten digits in seconds.
 
-Usage: {program} [GROUP=CHOICE ...] [KEY=VALUE ...] [-m] [--help]
+Usage: {command} [GROUP=CHOICE ...] [KEY=VALUE ...] [-m] [--help]
 
 Groups and their choices (* is the default)
 {_groups(folders, defaults)}
 
 Options most used, with their defaults
 {_table(list(_useful(folders, defaults)))}
-  All options of a choice: {program} model=cnn --help
-  The whole config:        {program} --cfg job
+  All options of a choice: {command} model=cnn --help
+  The whole config:        {command} --cfg job
 
 Examples
-  {program} model=cnn optim=adam data=mnist
-  {program} optim=sgd optim.lr=0.1 scheduler=cosine scheduler.warmup_steps=0.1
-  {program} model.hidden=[64,64] model.dropout=0.2 regularizer=l2 regularizer.gamma=1e-4
-  {program} data=synthetic data.name=spirals trainer.epochs=50 dry_run=true
-  {program} -m model=logreg,mlp,cnn seed=0,1,2   # a sweep: every combination, a run each
+  {command} model=cnn optim=adam data=mnist
+  {command} optim=sgd optim.lr=0.1 scheduler=cosine scheduler.warmup_steps=0.1
+  {command} model.hidden=[64,64] model.dropout=0.2 regularizer=l2 regularizer.gamma=1e-4
+  {command} data=synthetic data.name=spirals trainer.epochs=50 dry_run=true
+  {command} -m model=logreg,mlp,cnn seed=0,1,2   # a sweep: every combination, a run each
 
 Results are in outputs/<date>/<time>-<name>/ (or run_dir=DIR), those of a sweep in outputs/sweeps/:
   config.yaml, train.log, metrics.jsonl, checkpoints/, TensorBoard's events, and result.json
@@ -81,7 +79,7 @@ More
   --config-dir DIR   adds choices of your own: DIR/model/mine.yaml gives model=mine
   ~callbacks.NAME    leaves a callback out; +KEY=VALUE adds an option that a file leaves out
   --cfg job          shows the config and trains nothing; --hydra-help shows the other flags
-  Tab completion in bash: eval "$({program} -sc install=bash)\""""
+  Tab completion in bash: eval "$({command} -sc install=bash)\""""
 
 
 def default_choices(config_dir: Path) -> dict[str, str]:
@@ -149,11 +147,11 @@ def _table(rows: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _choices_page(chosen: list[tuple[str, str]], folders: list[Path], program: str) -> str:
+def _choices_page(chosen: list[tuple[str, str]], folders: list[Path], command: str) -> str:
     parts = []
     for group, choice in chosen:
         file = _file(group, choice, folders)
         rows = options(group, choice, folders)
         head = re.search(r"^# ([^@].*)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         parts.append(f"{group}={choice}: {head[1] if head else ''}\n{_table(rows) or '  no options'}")
-    return "\n\n".join([*parts, f"Everything else: {program} --help"])
+    return "\n\n".join([*parts, f"Everything else: {command} --help"])

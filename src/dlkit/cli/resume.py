@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlkit.cli import configs, preflight
 from dlkit.cli.preflight import Checked
+from dlkit.settings import GROUPS, leaves
 
 # What may change when `resume=auto` goes on: how long, on what machine, what watches, and what only names the run.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
@@ -31,39 +31,52 @@ class Start:
 
 
 def check(args: list[str]) -> Checked:
-    """Judges a command line; with `resume=DIR` against the config saved in that folder, ValueError if there is none."""
-    wanted = _wanted(args)
+    """Judges a command line; with `resume=DIR` against the config saved there, ValueError where there is none."""
+    wanted = _value(args, "resume")
     if wanted in (None, "auto", "null"):
-        return preflight.check(args, configs.folder())
+        checked = preflight.check(args, configs.folder())
+        if checked.multirun and (wanted == "auto" or _value(args, "run_dir")):
+            raise ValueError("run_dir and resume are for one run; a sweep (-m) makes a folder for each of its jobs")
+        return checked
     folder = Path(str(wanted))
     if not (folder / "config.yaml").is_file():
         raise ValueError(f"resume={folder}: there is no run; a run's folder holds config.yaml")
-    checked = preflight.check([arg for arg in args if not arg.startswith("resume=")], folder, "config")
-    if checked.multirun:
-        raise ValueError(f"resume={folder}: goes on with one run, not with a sweep; leave out -m")
+    rest = [arg for arg in args if not arg.startswith("resume=")]
+    for arg in rest:
+        if arg.partition("=")[0] in (*GROUPS, "run_dir", "init_from", "freeze"):
+            raise ValueError(
+                f"{arg}: a run that goes on keeps this; for another run with its weights: init_from={folder}"
+            )
+    checked = preflight.check(rest, folder, "config")
+    if checked.multirun or checked.flags.cfg:
+        flag = "-m" if checked.multirun else "--cfg"
+        raise ValueError(
+            f"resume={folder}: goes on with the one run whose config is {folder}/config.yaml; leave out {flag}"
+        )
     if checked.config is not None:
         checked.config.resume = str(folder)
     return checked
 
 
 def start(cfg: DictConfig, overrides: list[str]) -> Start:
-    """Decides where to begin, and makes the folder of a new run. Raises ValueError where that cannot be."""
+    """Decides where to begin. Raises ValueError where that cannot be. Writes nothing."""
     if cfg.resume is None:
         return Start(cfg, _new_folder(cfg))
-    if cfg.resume != "auto":
-        folder, changes = Path(cfg.resume), [text for text in overrides if not text.startswith("resume=")]
-    elif cfg.run_dir is None:
+    if cfg.resume == "auto" and cfg.run_dir is None:
         raise ValueError("resume=auto: needs run_dir=DIR, the folder to go on in or to start in")
-    else:
-        folder = Path(cfg.run_dir)
-        if not (folder / "checkpoints" / "last.pt").is_file():
-            return Start(_plain(cfg), folder)
-        changes = _allowed_changes(cfg, folder)
+    folder = _checked_folder("run_dir", cfg.run_dir) if cfg.resume == "auto" else Path(cfg.resume)
+    saved = (folder / "checkpoints" / "last.pt").is_file()
+    if not saved and cfg.resume == "auto":
+        return Start(_plain(cfg), folder)
+    if not saved:
+        raise ValueError(f"resume={folder}: nothing was saved there yet; start again with run_dir={folder} resume=auto")
+    changed = _changes(cfg, folder)
+    if cfg.resume == "auto" and (strange := [key for key in changed if not _within(key, FREE)]):
+        raise ValueError(_another_config(folder, changed, strange))
     cfg = _plain(cfg)
     cfg.run_dir = str(folder)
-    if not (folder / "checkpoints" / "last.pt").is_file():
-        raise ValueError(f"resume={folder}: nothing was saved there yet; start again with run_dir={folder} resume=auto")
-    return Start(cfg, folder, resumes=True, ended="" if changes else _ended(folder))
+    prolonged = any(_within(key, LENGTH) for key in changed)
+    return Start(cfg, folder, resumes=True, ended="" if prolonged else _ended(folder))
 
 
 def _plain(cfg: DictConfig) -> DictConfig:
@@ -73,35 +86,27 @@ def _plain(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def _wanted(args: list[str]) -> str | None:
-    """The value of `resume=`, before anything is composed."""
-    values = [arg.partition("=")[2].strip("'\"") for arg in args if arg.startswith("resume=")]
+def _value(args: list[str], key: str) -> str | None:
+    """The value of an option, before anything is composed."""
+    values = [arg.partition("=")[2].strip("'\"") for arg in args if arg.startswith(f"{key}=")]
     return values[-1] if values else None
 
 
-def _allowed_changes(cfg: DictConfig, folder: Path) -> list[str]:
-    """The changed keys that can prolong the run. Raises ValueError where others differ from those of the folder."""
-    old = dict(_leaves(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)))
-    new = dict(_leaves(OmegaConf.to_container(cfg, resolve=True)))
-    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    strange = [key for key in changed if not _within(key, FREE)]
-    if strange:
-        shown = ", ".join(f"{key} ({old.get(key)} there, {new.get(key)} here)" for key in strange[:3])
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
-        raise ValueError(f"run_dir={folder}: holds a run of another config: {shown}{more}; take another run_dir")
-    return [key for key in changed if _within(key, LENGTH)]
+def _changes(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ from those saved in the folder: there, here."""
+    old = dict(leaves(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)))
+    new = dict(leaves(OmegaConf.to_container(cfg, resolve=True)))
+    return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def _another_config(folder: Path, changed: dict[str, tuple[Any, Any]], strange: list[str]) -> str:
+    shown = ", ".join(f"{key} ({changed[key][0]} there, {changed[key][1]} here)" for key in strange[:3])
+    more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+    return f"run_dir={folder}: holds a run of another config: {shown}{more}; take another run_dir"
 
 
 def _within(key: str, keys: tuple[str, ...]) -> bool:
     return any(key == one or key.startswith(one + ".") for one in keys)
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, dict):
-        yield prefix, node
-        return
-    for key, value in node.items():
-        yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
 
 
 def _ended(folder: Path) -> str:
@@ -115,21 +120,24 @@ def _ended(folder: Path) -> str:
 
 
 def _new_folder(cfg: DictConfig) -> Path:
-    """The user's folder, which must not hold a run yet, or a new one named after time and task."""
+    """The user's folder, which must not hold a run yet, or one named after time and task."""
     if cfg.run_dir is not None:
-        folder = Path(cfg.run_dir)
+        folder = _checked_folder("run_dir", cfg.run_dir)
         if (folder / "config.yaml").exists():
-            line = f"run_dir={folder}: there is a run already; go on with resume={folder}, or take another folder"
-            raise ValueError(line)
+            raise ValueError(
+                f"run_dir={folder}: there is a run already; go on with resume={folder}, or take another folder"
+            )
         return folder
-    now = datetime.now()
     name = cfg.name or "-".join(str(cfg[group]["_target_"]).rpartition(".")[2] for group in ("model", "data"))
-    number = 1
-    while True:  # two runs started in the same second get two folders
-        number_of = "" if number == 1 else f"-{number}"
-        folder = Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{name}{number_of}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
+    if "/" in name or name.startswith("."):
+        raise ValueError(f"name={name}: is part of a folder's name and cannot hold / or begin with a dot")
+    now = datetime.now()
+    return Path("outputs") / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{name}"
+
+
+def _checked_folder(key: str, text: str) -> Path:
+    if not text.strip():
+        raise ValueError(f"{key}=: is empty; name a folder, or leave it out")
+    if Path(text).is_file():
+        raise ValueError(f"{key}={text}: is a file; name a folder")
+    return Path(text)

@@ -50,6 +50,8 @@ def _through_hydra(argv: list[str]) -> None:
 
         job = HydraConfig.get()
         codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task)))
+        if codes[-1] > 128:  # a signal is meant for the whole sweep
+            raise SystemExit(codes[-1])
 
     sys.argv = [sys.argv[0], *argv]
     hydra.main(config_path=str(configs.folder()), config_name="train", version_base="1.3")(task)()
@@ -71,6 +73,9 @@ def _run(cfg: DictConfig, folder: Path, arguments: list[str], resumes: bool = Fa
             traceback.print_exception(cause)
         print(cause, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return _exit_code(result) if result else 0
 
 

@@ -79,7 +79,7 @@ def _same_kind(value: Any, arm: Any) -> bool:
     if origin is bool or isinstance(value, bool):
         return isinstance(value, bool) and origin is bool
     if origin is float:
-        return isinstance(value, int | float) and not math.isnan(value)
+        return isinstance(value, int | float) and math.isfinite(value)
     if origin in (list, tuple, Sequence):
         return isinstance(value, list)
     return origin in NOUNS and isinstance(value, origin)
