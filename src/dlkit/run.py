@@ -115,7 +115,7 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
         reason = str(error)
         log.error("%s", reason)
     except BaseException as error:
-        state.status = "failed"
+        state.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         reason = f"{type(error).__name__}: {error}"
         raise
     finally:
@@ -143,11 +143,13 @@ def final_metrics(experiment: Experiment) -> dict[str, float]:
     def measure() -> dict[str, float]:
         figures: dict[str, float] = {}
         for split in data.split_sizes:
+            if state.signal:  # what is left would be half measured
+                break
             figures |= evaluate(engine, takewhile(lambda batch: not state.signal, data.eval(split)), split)
         return figures
 
     metrics = measure()
-    if state.signal:  # only half measured
+    if state.signal:
         return {}
     if state.best and state.best["step"] == state.step:
         state.best["metrics"] = metrics
