@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import nn
 
-from dlkit.models.activations import Activation, make_activation
+from dlkit.models.activations import Activation, activated
 from dlkit.models.fit import needs_image
 from dlkit.types import Fraction, PositiveInt, Spec
 
@@ -27,7 +28,7 @@ def cnn(
     Convolutions keep the size (padding k//2, so k is odd), 2×2 max-pooling halves it. Dropout acts before each dense
     layer. Raises ValueError where the images are too small to be halved once for each of `channels`.
     """
-    needs_image("cnn", spec)
+    needs_image("model=cnn", spec)
     depth, height, width = spec.input_shape
     if kernel_size % 2 == 0:
         raise ValueError(f"model.kernel_size={kernel_size} must be odd, so that a convolution keeps the image's size")
@@ -37,15 +38,14 @@ def cnn(
         )
     layers: list[nn.Module] = []
     for size in channels:
-        layers.append(nn.Conv2d(depth, size, kernel_size, padding=kernel_size // 2, bias=not batch_norm))
-        if batch_norm:
-            layers.append(nn.BatchNorm2d(size))
-        layers += [make_activation(activation), nn.MaxPool2d(2)]
+        conv = partial(nn.Conv2d, depth, kernel_size=kernel_size, padding=kernel_size // 2, bias=not batch_norm)
+        layers += activated(conv, size, activation, nn.BatchNorm2d if batch_norm else None)
+        layers.append(nn.MaxPool2d(2))
         depth, height, width = size, height // 2, width // 2
     layers.append(nn.Flatten())
     features = depth * height * width
     for size in hidden:
-        layers += [*_dropout(dropout), nn.Linear(features, size), make_activation(activation)]
+        layers += [*_dropout(dropout), *activated(partial(nn.Linear, features), size, activation)]
         features = size
     return nn.Sequential(*layers, *_dropout(dropout), nn.Linear(features, outputs))
 

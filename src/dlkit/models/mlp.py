@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 
 from torch import nn
 
-from dlkit.models.activations import Activation, make_activation
+from dlkit.models.activations import Activation, activated
 from dlkit.models.fit import needs_dense
 from dlkit.types import Fraction, PositiveInt, Spec
 
@@ -25,14 +26,12 @@ def mlp(
 
     Each hidden layer is `dropout(φ(norm(Wx + b)))`, the norm only if `batch_norm`. The input is flattened.
     """
-    needs_dense("mlp", spec)
+    needs_dense("model=mlp", spec)
     layers: list[nn.Module] = [nn.Flatten()]
     width = prod(spec.input_shape)
     for size in hidden:
-        layers.append(nn.Linear(width, size, bias=not batch_norm))
-        if batch_norm:
-            layers.append(nn.BatchNorm1d(size))
-        layers.append(make_activation(activation))
+        dense = partial(nn.Linear, width, bias=not batch_norm)
+        layers += activated(dense, size, activation, nn.BatchNorm1d if batch_norm else None)
         if dropout:
             layers.append(nn.Dropout(dropout))
         width = size
