@@ -14,6 +14,7 @@ from dlkit.metrics import (
     metrics_for,
     predicted_class,
     squared_error,
+    zero_one,
 )
 from dlkit.types import Spec
 
@@ -78,6 +79,23 @@ def test_accuracy_of_distributions_is_that_of_their_likeliest_class() -> None:
 
 def test_a_single_logit_stands_for_class_one_where_it_is_positive() -> None:
     assert predicted_class(torch.tensor([[-0.1], [0.2]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_the_0_1_loss_is_one_less_the_accuracy_where_nothing_ties(outputs: int) -> None:
+    out, y = torch.randn(50, outputs), torch.randint(max(outputs, 2), (50,))
+    assert torch.equal(zero_one(out, y), 1 - correct(out, y))
+
+
+@pytest.mark.parametrize("out", [[0.0], [0.0, 0.0, -1.0], [float("nan")], [float("nan")] * 3])
+def test_the_0_1_loss_of_a_margin_of_zero_or_nan_is_one_for_either_class(out: list[float]) -> None:
+    assert zero_one(torch.tensor([out, out]), torch.tensor([0, 1])).tolist() == [1, 1]
+
+
+def test_the_0_1_loss_is_reported_beside_losses_of_margins_only(tabular: Spec) -> None:
+    assert list(metrics_for(tabular)) == ["accuracy"]
+    assert list(metrics_for(tabular, margins=True)) == ["accuracy", "zero_one"]
+    assert higher_is_better("val/zero_one") is False
 
 
 def test_errors_of_an_example_are_means_over_its_targets() -> None:

@@ -33,6 +33,19 @@ def correct(out: Tensor, y: Tensor) -> Tensor:
     return (predicted_class(out) == (y.argmax(-1) if y.ndim > 1 else y)).to(torch.float32)
 
 
+def zero_one(out: Tensor, y: Tensor) -> Tensor:
+    """The 0-1 loss `[M ≤ 0]`, which margin losses bound from above; a tie is wrong, and so is nan.
+
+    The margin M is `±out` for a single logit, else the true class's output less the largest of the others.
+    """
+    y = y.argmax(-1) if y.ndim > 1 else y
+    if out.shape[-1] == 1:
+        return (~((2 * y - 1) * out[..., 0] > 0)).to(torch.float32)
+    true = y.unsqueeze(-1) == torch.arange(out.shape[-1], device=y.device)
+    own = out.masked_fill(~true, -torch.inf).amax(-1)
+    return (~(own > out.masked_fill(true, -torch.inf).amax(-1))).to(torch.float32)
+
+
 def _error(out: Tensor, y: Tensor) -> Tensor:
     assert out.shape == y.shape, f"outputs {tuple(out.shape)} and targets {tuple(y.shape)} would broadcast"
     return out.float() - y
@@ -71,9 +84,9 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 
 
-def metrics_for(spec: Spec) -> dict[str, Metric]:
-    """The metrics reported for a task besides the loss, the headline first."""
-    return METRICS[spec.task]
+def metrics_for(spec: Spec, *, margins: bool = False) -> dict[str, Metric]:
+    """The metrics reported for a task besides the loss, the headline first; the 0-1 loss beside a loss of `margins`."""
+    return METRICS[spec.task] | ({"zero_one": Metric(zero_one)} if margins else {})
 
 
 def higher_is_better(name: str, mode: str | None = None) -> bool:
