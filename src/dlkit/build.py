@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +19,13 @@ from dlkit.callbacks.stopping import TimeLimit
 from dlkit.data.resident import load
 from dlkit.ema import Ema
 from dlkit.engine import Engine
+from dlkit.inits import finish
 from dlkit.log import log
+from dlkit.losses import Margin
 from dlkit.metrics import metrics_for
+from dlkit.optim.groups import groups
 from dlkit.rng import INIT, TRAIN, seed_all
-from dlkit.schedules import with_warmup
+from dlkit.schedules import planned
 from dlkit.settings import Trainer
 from dlkit.state import OPEN_END, State
 from dlkit.summary import Layer, layers
@@ -60,7 +64,7 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     begin_from(cfg, model, saved)
     rows = rehearse(model, loss, first)
     state = build_state(cfg, folder, trainer, data, model, first)
-    schedule = build_schedule(cfg, state.total_steps)
+    schedule = build_schedule(cfg, state.total_steps, data.steps_per_epoch)
     engine = build_engine(cfg, trainer, state, loss, device)
     callbacks = build_callbacks(cfg, trainer, state)
     for callback in callbacks:
@@ -111,7 +115,11 @@ def build_model(
     if smallest < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise ValueError("batch norm needs two examples or more at a time: raise data.batch_size or lower accumulate")
     model.to(device)
-    make(cfg.init)(model, first)
+    node, shared = split_shared(cfg.init, finish)
+    if cfg.model.get("weights") and node._target_ != "dlkit.inits.default":
+        raise ValueError("model.weights: this init would overwrite them; train with init=default")
+    make(node)(model, first)
+    finish(model, **shared)
     if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         data.use_channels_last()
@@ -148,10 +156,8 @@ def take_up(state: State, saved: dict[str, Any]) -> None:
 
 def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, model: nn.Module, first: Batch) -> State:
     """The optimiser over what is to be trained, and all that a resume will want."""
-    optim = make(cfg.optim)([p for p in model.parameters() if p.requires_grad])
-    for group in optim.param_groups:
-        group.setdefault("initial_lr", group["lr"])
-    total_steps = run_length(cfg, trainer, data.steps_per_epoch)
+    optim = build_optim(cfg, model)
+    total_steps = run_length(trainer, data.steps_per_epoch)
     state = State(model, optim, data.spec, folder, total_steps, data.steps_per_epoch, data.batch_size)
     state.config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     state.example = first.x[:2]
@@ -161,11 +167,20 @@ def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, mod
     return state
 
 
+def build_optim(cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser; the rates of its groups are `initial_lr`, their own base rate, times the schedule."""
+    node, shared = split_shared(cfg.optim, groups)
+    optim: torch.optim.Optimizer = make(node)(groups(model, node.get("weight_decay") != 0, **shared))
+    for group in optim.param_groups:
+        group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
+    return optim
+
+
 def build_engine(cfg: DictConfig, trainer: Trainer, state: State, loss: Loss, device: torch.device) -> Engine:
     return Engine(
         state,
         loss,
-        metrics_for(state.spec),
+        metrics_for(state.spec, margins=isinstance(loss, Margin)),
         instantiate(cfg.regularizer, _convert_="all"),
         device=device,
         dtype=getattr(torch, trainer.dtype),
@@ -186,20 +201,19 @@ def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:
     return rows
 
 
-def run_length(cfg: DictConfig, trainer: Trainer, steps_per_epoch: int) -> int:
+def run_length(trainer: Trainer, steps_per_epoch: int) -> int:
     """Optimiser steps of the run: the least of what `epochs` and `max_steps` ask for."""
     bounded = trainer.max_steps or trainer.max_time
     epochs = trainer.epochs or (None if bounded else DEFAULT_EPOCHS)
     limits = [max(1, round(epochs * steps_per_epoch))] if epochs else []
     limits += [trainer.max_steps] if trainer.max_steps else []
-    if not limits and (cfg.scheduler._target_ != "dlkit.schedules.constant" or 0 < cfg.scheduler.warmup_steps < 1):
-        raise ValueError("this schedule must know the run's length: set trainer.epochs or max_steps beside max_time")
     return min(limits, default=OPEN_END)
 
 
-def build_schedule(cfg: DictConfig, total_steps: int) -> Schedule:
-    node, shared = split_shared(cfg.scheduler, with_warmup)
-    return with_warmup(make(node)(total_steps), total_steps, **shared)
+def build_schedule(cfg: DictConfig, total_steps: int, steps_per_epoch: int) -> Schedule:
+    """The factor on the base rates; what must know the run's length refuses one that has no end."""
+    node, shared = split_shared(cfg.scheduler, planned)
+    return planned(make(node), inf if total_steps == OPEN_END else total_steps, steps_per_epoch, **shared)
 
 
 def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Callback]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.ema import Ema
 from dlkit.guard import Guard, NonFinite
+from dlkit.losses import Margin
 from dlkit.metrics import Metric
-from dlkit.regularizers import weights
+from dlkit.regularizers import Around, Part, parts, weights, zero_weights
 from dlkit.state import State
-from dlkit.types import Batch, Loss, Penalty
+from dlkit.types import Batch, Loss
 
 
 class Engine:
@@ -24,23 +25,27 @@ class Engine:
         state: State,
         loss: Loss,
         metrics: dict[str, Metric],
-        penalty: Penalty | None = None,
+        regularizer: Part | Sequence[Part] | None = None,
         *,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         accumulate: int = 1,
         nan_guard: bool = True,
     ):
-        self.state, self.loss, self.metrics, self.penalty = state, loss, metrics, penalty
+        self.state, self.loss, self.metrics = state, loss, metrics
         self.device, self.dtype, self.accumulate = device, dtype, accumulate
         self.weights = weights(state.model)
+        acting = parts(regularizer) if self.weights else []
+        self.penalties = [part for part in acting if not isinstance(part, Around)]
+        self.arounds = [part for part in acting if isinstance(part, Around)]
         self.params = [p for p in state.model.parameters() if p.requires_grad]
         self.scaler = torch.amp.GradScaler(device.type) if dtype is torch.float16 else None
         if self.scaler:  # it looks for infinite gradients itself and skips those steps
             state.parts["scaler"] = self.scaler
         self.nan_guard = nan_guard
-        deferred = device.type != "cpu"
-        self.guard = Guard(state.model, state.optim, deferred=deferred) if nan_guard and not self.scaler else None
+        self.overflow = loss.overflow if isinstance(loss, Margin) else ""
+        guarded, deferred = nan_guard and not self.scaler, device.type != "cpu"
+        self.guard = Guard(state.model, state.optim, deferred=deferred, overflow=self.overflow) if guarded else None
         self.last: tuple[Tensor, Tensor] | None = None  # outputs and targets of the last batch, for the log
 
     def forward(self, model: nn.Module, x: Tensor) -> Tensor:
@@ -50,8 +55,13 @@ class Engine:
         with torch.autocast(self.device.type, self.dtype):
             return model(x).float()
 
+    @property
+    def makes_zeros(self) -> bool:
+        """Whether the regulariser makes weights exactly zero."""
+        return any(part.makes_zeros for part in self.arounds)
+
     def backward(self, batch: Batch) -> None:
-        """Gradients of the mean loss over the batch plus the penalty."""
+        """Gradients of the mean loss over the batch plus the penalties."""
         if self.guard:
             self.guard.keep_buffers()
         self.state.optim.zero_grad(set_to_none=True)
@@ -60,18 +70,23 @@ class Engine:
             out = self.forward(self.state.model, part.x)
             loss = self.loss(out, part.y).mean() * share
             losses.append(loss.detach())
-            self._backward(loss + self.penalty(self.weights) * share if self.penalty else loss)
+            for penalty in self.penalties:
+                loss = loss + penalty(self.weights) * share
+            self._backward(loss)
         self.last = (out.detach(), part.y)
         self.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         if self.scaler:
             self.scaler.unscale_(self.state.optim)
 
+    @torch.no_grad()
     def update(self) -> None:
-        """One optimiser step, after which the loss joins `state.losses`.
+        """One optimiser step, with what acts around it, after which the loss joins `state.losses`.
 
         Raises NonFinite, or makes the step void, where the loss or a gradient is not finite.
         """
         state = self.state
+        for part in self.arounds:
+            part.before_update(self.weights)
         if self.scaler:
             self.scaler.step(state.optim)
             self.scaler.update()
@@ -79,6 +94,8 @@ class Engine:
             self.guard.step(state.step, self.batch_loss)
         else:
             state.optim.step()
+        for part in self.arounds:
+            part.after_update(self.weights)
         state.losses.append(self.batch_loss)
         if isinstance(ema := state.parts.get("ema"), Ema):
             ema.update(state.step + 1, void=self.guard.void if self.guard else None)
@@ -99,9 +116,12 @@ class Engine:
         norm = self.state.grad_norm
         gradients = [p.grad for p in self.params if p.grad is not None]
         figures["train/grad_norm"] = torch.nn.utils.get_total_norm(gradients) if norm is None else norm
+        if self.makes_zeros:
+            figures["train/zero_weights"] = zero_weights(self.weights)
         values = dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
         if self.scaler and self.nan_guard and not math.isfinite(values["train/loss"]):
-            raise NonFinite(self.state.step - 1, "the loss in float16")  # the scaler would skip every step from here on
+            # the scaler would skip every step from here on
+            raise NonFinite(self.state.step - 1, "the loss in float16", self.overflow)
         return values
 
     @torch.no_grad()

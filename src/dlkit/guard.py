@@ -9,12 +9,16 @@ from torch import Tensor, nn
 
 
 class NonFinite(RuntimeError):
-    """The loss or a gradient became infinite or not a number; `step` updates had been made before."""
+    """The loss or a gradient became infinite or not a number; `step` updates had been made before.
 
-    def __init__(self, step: int, what: str):
+    `overflow` tells of a loss that is infinite for finite outputs.
+    """
+
+    def __init__(self, step: int, what: str, overflow: str = ""):
         super().__init__(
-            f"{what} is not finite at step {step + 1}; the last good weights are kept. Usual causes: a learning rate "
-            "that is too high, raw inputs. Try a tenth of optim.lr, or callbacks.grad_clip.max_norm=1"
+            f"{what} is not finite at step {step + 1}{f' ({overflow})' if overflow else ''}; the last good weights are "
+            "kept. Usual causes: a learning rate that is too high, raw inputs. Try a tenth of optim.lr, or "
+            "callbacks.grad_clip.max_norm=1"
         )
         self.step = step
 
@@ -24,11 +28,11 @@ class Guard:
 
     On a CPU it looks at once (0.3 µs for the loss, 3 µs for a gradient) and raises before the step. On other devices a
     look would wait for the queue: `deferred`, it keeps the first bad step on the device, makes every later step void
-    there, and raises when `check` is called, once a log.
+    there, and raises when `check` is called, once a log. `overflow` is for the message.
     """
 
-    def __init__(self, model: nn.Module, optim: torch.optim.Optimizer, *, deferred: bool):
-        self.optim, self.deferred = optim, deferred
+    def __init__(self, model: nn.Module, optim: torch.optim.Optimizer, *, deferred: bool, overflow: str = ""):
+        self.optim, self.deferred, self.overflow = optim, deferred, overflow
         self.params = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.buffers = list(model.buffers())
         self.good_buffers = [b.clone() for b in self.buffers]  # a bad batch spoils running statistics before it is seen
@@ -57,7 +61,7 @@ class Guard:
         what = what or next((f"the gradient of {name}" for name, g in self._grads() if not _finite(g)), "")
         if what:
             self._restore_buffers()
-            raise NonFinite(step, what)
+            raise NonFinite(step, what, self.overflow)
         self.optim.step()
 
     def check(self) -> None:
@@ -65,7 +69,7 @@ class Guard:
         if self.deferred and (step := int(self.first_bad.item())) >= 0:
             self._restore_buffers()
             name = self._grads()[int(self.bad_gradient.item())][0]
-            raise NonFinite(step, "the loss" if self.loss_was_bad.item() else f"the gradient of {name}")
+            raise NonFinite(step, "the loss" if self.loss_was_bad.item() else f"the gradient of {name}", self.overflow)
 
     def _grads(self) -> list[tuple[str, Tensor]]:
         return [(name, p.grad) for name, p in self.params.items() if p.grad is not None]

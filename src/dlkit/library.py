@@ -22,7 +22,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for something else")
     if checked.mistakes or checked.config is None:
         raise ValueError("\n".join(checked.mistakes))
-    begin = resume.start(checked.config, checked.overrides)
+    begin = resume.start(checked.config, checked.choices)
     if begin.ended:
         raise ValueError(begin.ended)
-    return run(begin.config, begin.folder, checked.overrides, begin.resumes)
+    return run(begin.config, begin.folder, checked.overrides, begin.resumes, checked.choices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
@@ -20,6 +20,7 @@ from dlkit import show
 from dlkit.build import Experiment, build
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
+from dlkit.regularizers import weights, zero_weights
 from dlkit.rundir import environment, load, locked, write_json, write_text
 from dlkit.state import State
 from dlkit.summary import parameter_count
@@ -40,12 +41,18 @@ class Run:
         return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: bool = False) -> Run:
+def run(
+    cfg: DictConfig,
+    folder: Path,
+    arguments: Sequence[str] = (),
+    resumes: bool = False,
+    choices: Mapping[str, str] | None = None,
+) -> Run:
     """Trains what the config says, in `folder`.
 
-    `arguments` are those of the command line, for the record; `resumes` goes on from checkpoints/last.pt. Raises
-    ValueError, with nothing written, for what the config asks and cannot be; whatever user code raises passes through,
-    after the result has been written as failed.
+    `arguments` are those of the command line, for the record; `choices` names the files chosen, for show; `resumes`
+    goes on from checkpoints/last.pt. Raises ValueError, with nothing written, for what the config asks and cannot be;
+    whatever user code raises passes through, after the result has been written as failed.
     """
     with ExitStack() as cleanup:
         logging = Log()
@@ -54,11 +61,11 @@ def run(cfg: DictConfig, folder: Path, arguments: Sequence[str] = (), resumes: b
         experiment = build(cfg, folder, saved)
         state = experiment.state
         if cfg.dry_run:
-            show.opening(cfg, experiment, saved)
+            show.opening(cfg, experiment, saved, choices or {})
             show.dry_run(experiment)
             return Run(folder, {}, state.model)
         state.folder = cleanup.enter_context(_opened(cfg, folder, experiment, arguments))
-        show.opening(cfg, experiment, saved)
+        show.opening(cfg, experiment, saved, choices or {})
         logging.open(state.folder / "train.log")
         return Run(state.folder, _train(cfg, experiment), state.eval_model)
 
@@ -182,6 +189,7 @@ def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: d
         "epoch": round(state.epoch, 4),
         "seconds": round(state.seconds, 4),
         "parameters": parameter_count(state.model),
+        "zero_weights": round(zero_weights(weights(state.model)).item(), 6) if metrics else None,
         "samples_per_second": round(state.step * state.batch_size / max(state.seconds, 1e-9), 1),
         "seed": cfg.seed,
         "name": cfg.name,

@@ -14,8 +14,14 @@ from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt, Prop
 GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", "trainer", "callbacks", "experiment")
 
 # A group's node holds the arguments of its `_target_` and, for these groups, of one function more, which every choice
-# shares: `load` cuts any source into splits and batches, `with_warmup` puts a warmup before any schedule.
-SHARED = {"data": "dlkit.data.resident.load", "scheduler": "dlkit.schedules.with_warmup"}
+# shares: `load` cuts any source into splits and batches, `groups` gives layers rates and decays of their own,
+# `planned` puts a warmup before any schedule, `finish` sets the biases that schemes leave at 0.
+SHARED = {
+    "data": "dlkit.data.resident.load",
+    "optim": "dlkit.optim.groups.groups",
+    "scheduler": "dlkit.schedules.planned",
+    "init": "dlkit.inits.finish",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
@@ -16,13 +17,13 @@ from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_by
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 
 
-def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | None = None) -> None:
-    """Data, model and plan of the run, and where it goes on from."""
+def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | None, choices: Mapping[str, str]) -> None:
+    """Data, model and plan of the run, and where it goes on from. `choices` names the files chosen, where known."""
     spec, data, state, trainer = experiment.data.spec, experiment.data, experiment.state, experiment.trainer
     shape = " x ".join(map(str, spec.input_shape))
     targets = f"{spec.num_outputs} classes" if spec.task == "classification" else f"{spec.num_outputs} target(s)"
     sizes = ", ".join(f"{name} {size:,}" for name, size in data.split_sizes.items())
-    log.info("run     %s", ", ".join(f"{group} {_choice(cfg[group])}" for group in SHOWN))
+    log.info("run     %s", ", ".join(f"{group} {choices.get(group) or _target(cfg[group])}" for group in SHOWN))
     log.info("data    %s %s, %s; %s", spec.kind, shape, targets, sizes)
     log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
     length = f"{state.total_steps:,} steps" if state.bounded else f"{trainer.max_time:g} minutes"
@@ -50,7 +51,7 @@ def _going_on(experiment: Experiment, saved: dict[str, Any]) -> str:
     return line
 
 
-def _choice(node: DictConfig) -> str:
+def _target(node: DictConfig) -> str:
     """The name of a group's choice: the last part of its target."""
     return str(node["_target_"]).rpartition(".")[2]
 
@@ -95,6 +96,8 @@ def closing(experiment: Experiment, result: dict[str, Any]) -> None:
     )
     if state.best:
         log.info("best    %s %.4f at step %d", state.best["metric"], state.best["value"], state.best["step"])
+    if experiment.engine.makes_zeros and result["zero_weights"] is not None:
+        log.info("zeros   %.1f%% of the weights are exactly zero", 100 * result["zero_weights"])
     log.info("folder  %s", state.folder)
     if result["status"] == "interrupted":
         log.info("next    %s resume=%s", program(), quote(str(state.folder)))

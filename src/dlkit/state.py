@@ -113,10 +113,19 @@ class State:
     def _load_optim(self, saved: dict[str, Any]) -> None:
         """Takes up moments and counts; rates and other options are those of the config, which may have changed."""
         groups = self.optim.state_dict()["param_groups"]
-        self.optim.load_state_dict({"state": saved["state"], "param_groups": groups})
+        names, places = _names(saved["param_groups"]), {name: i for i, name in _names(groups).items()}
+        moments = {places[names[i]]: of_one for i, of_one in saved["state"].items()}  # they may be grouped otherwise
+        self.optim.load_state_dict({"state": moments, "param_groups": groups})
         for p, moments in self.optim.state.items():
             for name, value in moments.items():
                 if (
                     isinstance(value, torch.Tensor) and value.shape == p.shape
                 ):  # fused kernels go by memory, not strides
                     moments[name] = torch.empty_like(p, dtype=value.dtype).copy_(value)
+
+
+def _names(groups: list[dict[str, Any]]) -> dict[int, Any]:
+    """The name of every parameter of an optimiser by its number, or the number itself where it has no names."""
+    numbers = [i for group in groups for i in group["params"]]
+    names = [name for group in groups for name in group.get("param_names", group["params"])]
+    return dict(zip(numbers, names, strict=True))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
-from annotated_types import Ge, Gt, Interval, Lt
+from annotated_types import Ge, Gt, Interval, Le, Lt
 
 if TYPE_CHECKING:  # the command line checks values against these annotations without paying for torch
     from torch import Tensor, nn
@@ -22,6 +22,8 @@ PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]  # [0, 1]
 ProperFraction = Annotated[float, Ge(0), Lt(1)]  # [0, 1)
+PositiveFraction = Annotated[float, Gt(0), Le(1)]  # (0, 1]
+OpenFraction = Annotated[float, Gt(0), Lt(1)]  # (0, 1)
 Degrees = Annotated[float, Interval(ge=0, le=180)]
 
 
@@ -90,6 +92,6 @@ class Loss(Protocol):
         ...
 
 
-Schedule = Callable[[int], float]  # optimiser step -> factor on each group's base learning rate
+Schedule = Callable[[float], float]  # optimiser steps (or epochs) done -> factor on each group's base learning rate
 Init = Callable[["nn.Module", Batch], None]  # in place, once, before compile
 Penalty = Callable[[Mapping[str, "Tensor"]], "Tensor"]  # weights by name -> scalar added to the loss

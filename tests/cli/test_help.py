@@ -107,7 +107,7 @@ def completions(line: str, *command: str) -> list[str]:
 
 
 def test_tab_completes_choices_and_keys_of_the_script() -> None:
-    assert completions("python train.py optim=ada", "train.py") == ["optim=adam", "optim=adamw"]
+    assert completions("python train.py optim=ada", "train.py") == ["optim=adagrad", "optim=adam", "optim=adamw"]
     assert "optim.lr=" in completions("python train.py optim.", "train.py")
 
 
@@ -115,6 +115,7 @@ def test_tab_completes_the_words_after_a_subcommand() -> None:
     dlkit = ("-c", "from dlkit.cli import main; main()")
     assert completions("dlkit tr", *dlkit) == ["train"]
     assert completions("dlkit train model=cn", *dlkit) == ["model=cnn"]
+    assert completions("dlkit schedule scheduler=cos", *dlkit) == ["scheduler=cosine"]
     assert "optim.lr=" in completions("dlkit train model=cnn optim.", *dlkit)
 
 

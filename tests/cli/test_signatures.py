@@ -53,7 +53,7 @@ def test_every_option_in_the_files_has_an_annotation_that_is_understood(target: 
     [
         ("dlkit.optim.adamm", "dlkit.optim has no adamm; did you mean adam?"),
         ("dlkit.optm.adam", "dlkit has no optm; did you mean optim?"),
-        ("dlkit.optim", "dlkit.optim is a module; name something in it: sgd"),
+        ("dlkit.optim", "dlkit.optim is a module; name something in it: gd"),
         ("json.dumpss", "json has no dumpss; did you mean dumps?"),
         ("jsonn.dumps", "there is no module jsonn"),
         ("math.pi", "this is a float, not a class or function"),

@@ -6,7 +6,11 @@ from collections.abc import Collection
 from time import monotonic
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
+
 from dlkit.callbacks.base import Callback
+from dlkit.callbacks.patience import Patience, check_figure
 from dlkit.metrics import higher_is_better
 from dlkit.state import State
 from dlkit.types import NonNegative, Positive, PositiveInt
@@ -15,7 +19,8 @@ from dlkit.types import NonNegative, Positive, PositiveInt
 class EarlyStop(Callback):
     """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998).
 
-    `mode` says whether less (min) or more (max) is better; null: max for accuracy and r2, else min.
+    A figure of training (train/loss) is looked at in every log instead. `mode` says whether less (min) or more (max) is
+    better; null: max for accuracy and r2, else min.
     """
 
     def __init__(
@@ -26,32 +31,88 @@ class EarlyStop(Callback):
         mode: Literal["min", "max"] | None = None,
         min_delta: NonNegative = 0.0,
     ):
-        self.patience, self.monitor, self.min_delta = patience, monitor, min_delta
-        self.sign = -1 if higher_is_better(monitor, mode) else 1
-        self.best: float | None = None  # times sign: less is better
-        self.waited = 0
+        self.patience = patience
+        self.counter = Patience(monitor=monitor, mode=mode, min_delta=min_delta)
 
     def check(self, figures: Collection[str]) -> None:
-        if self.patience is not None and self.monitor not in figures:
-            there = ", ".join(figures) or "none without a validation split"
-            raise ValueError(f"callbacks.early_stop.monitor={self.monitor}: no such figure; there are {there}")
+        if self.patience is not None:
+            self.counter.check("callbacks.early_stop.monitor", figures)
+
+    def on_log(self, state: State, figures: dict[str, float]) -> None:
+        self.on_eval(state, figures)
 
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         if self.patience is None:
             return
-        value = self.sign * figures[self.monitor]
-        if value == value and (self.best is None or value < self.best - self.min_delta):  # nan is no improvement
-            self.best, self.waited = value, 0
-            return
-        self.waited += 1
-        if self.waited >= self.patience:
-            state.stop = f"{self.monitor} did not improve in {self.patience} evaluations"
+        self.counter.see(figures)
+        if self.counter.waited >= self.patience:
+            state.stop = f"{self.counter.monitor} did not improve in {self.patience} {self.counter.unit}"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "waited": self.waited}
+        return self.counter.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.waited = state["best"], state["waited"]
+        self.counter.load_state_dict(state)
+
+
+class Stop(Callback):
+    """Stops when a quantity is small or good enough; each rule is off where its number is null.
+
+    `grad_norm`: the norm of the gradient of the last batch is below it (with data.batch_size=full that of the loss
+    itself; after clipping). `weight_change`: `‖w − w'‖/‖w‖` is, w' being the weights at the log before. `target`:
+    `monitor` has come to it, from above or (accuracy, r2) from below. All are looked at when figures are there anyway,
+    at logs and evaluations, so that no step waits for the device.
+    """
+
+    def __init__(
+        self,
+        *,
+        grad_norm: Positive | None = None,
+        weight_change: Positive | None = None,
+        target: float | None = None,
+        monitor: str = "train/loss",
+    ):
+        self.grad_norm, self.weight_change = grad_norm, weight_change
+        self.target, self.monitor = target, monitor
+        self.rises = higher_is_better(monitor, None)
+        self.before: list[Tensor] = []  # the weights at the last log
+
+    def check(self, figures: Collection[str]) -> None:
+        if self.target is not None:
+            check_figure("callbacks.stop.monitor", self.monitor, figures)
+
+    def on_start(self, state: State) -> None:
+        if self.weight_change is not None:
+            now = _copy(state)
+            self.before = [old.to(new.device) for old, new in zip(self.before or now, now, strict=True)]
+
+    def on_log(self, state: State, figures: dict[str, float]) -> None:
+        if self.grad_norm is not None and figures["train/grad_norm"] < self.grad_norm:
+            state.stop = f"the gradient's norm {figures['train/grad_norm']:.3g} is below {self.grad_norm:g}"
+        if self.weight_change is not None and not state.done:  # the last log may come a step after the one before
+            self._compare(state, self.weight_change)
+        self.on_eval(state, figures)
+
+    def on_eval(self, state: State, figures: dict[str, float]) -> None:
+        if self.target is None or self.monitor not in figures:
+            return
+        value = figures[self.monitor]
+        if value >= self.target if self.rises else value <= self.target:
+            state.stop = f"{self.monitor} {value:.4g} has reached {self.target:g}"
+
+    def _compare(self, state: State, least: float) -> None:
+        now = _copy(state)
+        moved = torch.nn.utils.get_total_norm([new - old for new, old in zip(now, self.before, strict=True)])
+        change = (moved / torch.nn.utils.get_total_norm(now)).item()  # sync point: once a log
+        self.before = now
+        if change < least:
+            state.stop = f"the weights changed by {change:.3g} of their norm since the last log, less than {least:g}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"before": self.before}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.before = state["before"]
 
 
 class TimeLimit(Callback):
@@ -77,3 +138,8 @@ class TimeLimit(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.before = state["seconds"]
+
+
+def _copy(state: State) -> list[Tensor]:
+    """The weights that are trained, as they are now."""
+    return [p.detach().clone() for p in state.model.parameters() if p.requires_grad]

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # Each module has `main(args)`, and a docstring whose first line is its help.
-COMMANDS = {"train": "dlkit.cli.train"}
+COMMANDS = {"train": "dlkit.cli.train", "schedule": "dlkit.cli.schedule"}
 
 
 def main(argv: list[str] | None = None) -> None:

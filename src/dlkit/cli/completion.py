@@ -8,7 +8,7 @@ from dlkit.cli import COMMANDS
 
 
 def complete(args: list[str]) -> None:
-    """Answers the shell: the subcommands, or what Hydra knows about the words after `train`."""
+    """Answers the shell: the subcommands, or what Hydra knows about the words after one of them."""
     from dlkit.cli import train
 
     if "query=bash" in args:
@@ -18,7 +18,7 @@ def complete(args: list[str]) -> None:
             start = words[1] if len(words) == 2 else ""
             print(" ".join(command for command in COMMANDS if command.startswith(start)))
             return
-        if words[1] != "train":
+        if words[1] not in ("train", "schedule"):  # those that take the options of a run
             return
-        os.environ["COMP_LINE"] = line.replace(" train", "", 1)
+        os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
     train.main(args)

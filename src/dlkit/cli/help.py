@@ -89,7 +89,9 @@ def default_choices(config_dir: Path) -> dict[str, str]:
 
 
 def entries(file: Path, before: str = "") -> Iterator[Entry]:
-    """The options of a YAML file in their order, with the comments behind them."""
+    """The options of a YAML file in their order, with the comments behind them; of a global one under whole keys."""
+    if file.read_text(encoding="utf-8").startswith("# @package _global_"):
+        before = ""
     above: list[tuple[int, str]] = []  # the nodes that are open, by indentation
     for line in file.read_text(encoding="utf-8").splitlines():
         if not (match := ENTRY.match(line)) or match["key"].startswith("_"):
@@ -105,7 +107,9 @@ def options(group: str, choice: str, folders: list[Path]) -> list[Entry]:
     """The options of a group with this choice: what train.yaml says for every choice, then the choice's file."""
     general = [entry for entry in entries(folders[0] / "train.yaml") if entry.key.startswith(f"{group}.")]
     merged = {entry.key: entry for entry in general}
-    for entry in entries(_file(group, choice, folders), before=group):
+    file = _file(group, choice, folders)
+    whole = "# @package _global_" in file.read_text(encoding="utf-8")  # it sets options of other groups too
+    for entry in entries(file, before="" if whole else group):
         comment = entry.comment or (merged[entry.key].comment if entry.key in merged else "")
         merged[entry.key] = Entry(entry.key, entry.value, comment)
     return [entry for entry in merged.values() if entry.value]

@@ -58,10 +58,10 @@ def check(args: list[str]) -> Checked:
     return checked
 
 
-def start(cfg: DictConfig, overrides: list[str]) -> Start:
+def start(cfg: DictConfig, choices: dict[str, str]) -> Start:
     """Decides where to begin. Raises ValueError where that cannot be. Writes nothing."""
     if cfg.resume is None:
-        return Start(cfg, _new_folder(cfg))
+        return Start(cfg, _new_folder(cfg, choices))
     if cfg.resume == "auto" and cfg.run_dir is None:
         raise ValueError("resume=auto: needs run_dir=DIR, the folder to go on in or to start in")
     folder = _checked_folder("run_dir", cfg.run_dir) if cfg.resume == "auto" else Path(cfg.resume)
@@ -119,7 +119,7 @@ def _ended(folder: Path) -> str:
     return f"{folder}: {result['status']} already, at step {result['step']}{why}; prolong it with trainer.epochs=…"
 
 
-def _new_folder(cfg: DictConfig) -> Path:
+def _new_folder(cfg: DictConfig, choices: dict[str, str]) -> Path:
     """The user's folder, which must not hold a run yet, or one named after time and task."""
     if cfg.run_dir is not None:
         folder = _checked_folder("run_dir", cfg.run_dir)
@@ -128,7 +128,7 @@ def _new_folder(cfg: DictConfig) -> Path:
                 f"run_dir={folder}: there is a run already; go on with resume={folder}, or take another folder"
             )
         return folder
-    name = cfg.name or "-".join(str(cfg[group]["_target_"]).rpartition(".")[2] for group in ("model", "data"))
+    name = cfg.name or f"{choices['model']}-{choices['data']}"
     if "/" in name or name.startswith("."):
         raise ValueError(f"name={name}: is part of a folder's name and cannot hold / or begin with a dot")
     now = datetime.now()

@@ -24,7 +24,7 @@ def main(args: list[str] | None = None) -> None:
         checked = resume.check(sys.argv[1:] if args is None else args)
         if checked.mistakes:
             preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
-        begin = resume.start(checked.config, checked.overrides) if checked.config is not None else None
+        begin = resume.start(checked.config, checked.choices) if checked.config is not None else None
     except ValueError as error:
         preflight.refuse([str(error)])
     if checked.flags.help:
@@ -36,7 +36,7 @@ def main(args: list[str] | None = None) -> None:
     elif begin.ended:
         print(begin.ended)
     else:
-        sys.exit(_run(begin.config, begin.folder, checked.overrides, begin.resumes))
+        sys.exit(_run(begin.config, begin.folder, checked.overrides, checked.choices, begin.resumes))
 
 
 def _through_hydra(argv: list[str]) -> None:
@@ -49,7 +49,7 @@ def _through_hydra(argv: list[str]) -> None:
         from hydra.core.hydra_config import HydraConfig
 
         job = HydraConfig.get()
-        codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task)))
+        codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task), dict(job.runtime.choices)))
         if codes[-1] > 128:  # a signal is meant for the whole sweep
             raise SystemExit(codes[-1])
 
@@ -58,12 +58,12 @@ def _through_hydra(argv: list[str]) -> None:
     sys.exit(max(codes, default=0))
 
 
-def _run(cfg: DictConfig, folder: Path, arguments: list[str], resumes: bool = False) -> int:
+def _run(cfg: DictConfig, folder: Path, arguments: list[str], choices: dict[str, str], resumes: bool = False) -> int:
     """Runs one config; the exit code. A mistake in it is one line, an error in user code has its traceback."""
     from dlkit.run import run  # torch: 0.8 s, which a mistyped command does not pay
 
     try:
-        result = run(cfg, folder, arguments, resumes).result
+        result = run(cfg, folder, arguments, resumes, choices).result
     except Exception as error:
         cause = _cause(error)
         if not _is_mistake(cause):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from http.client import HTTPException
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from dlkit.data import idx
 from dlkit.data.examples import Examples
+from dlkit.data.installed import installed
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -27,13 +27,8 @@ GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
 
 
 def digits() -> Examples:
-    """scikit-learn's 1,797 digits (1, 8, 8), 0 … 16, read from the installed package: its import would cost 0.7 s."""
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        raise ValueError("data=digits comes with scikit-learn, which is not installed: pip install scikit-learn")
-    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if not path.is_file():
-        raise ValueError(f"data=digits: {path} is missing; install scikit-learn anew")
+    """scikit-learn's 1,797 digits (1, 8, 8), 0 … 16, read from the installed package."""
+    path = installed("digits", "digits.csv.gz")
     table = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))  # 64 pixels and the label
     return Examples("image", "classification", {"train": (table[:, :64].reshape(-1, 1, 8, 8), table[:, 64].long())})
 

@@ -42,6 +42,7 @@ class Checked:
     causes: list[BaseException] = field(default_factory=list)  # behind mistakes: failed imports
     overrides: list[str] = field(default_factory=list)  # key=value, as typed
     multirun: bool = False
+    choices: dict[str, str] = field(default_factory=dict)  # group -> the file chosen
     config: DictConfig | None = None  # of a single run that will train; without the node `hydra`
 
     @property
@@ -140,6 +141,7 @@ def _judge_compositions(
         others = [one for one in others if not one.is_sweep_override()]
         rows = rows[:1]
     if config is not None:
+        checked.choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
         checked.mistakes += judge_loose(line.loose, plain(config).values, compositions.groups)
         checked.config = None if checked.multirun or checked.flags.cfg or checked.flags.help else config
     found: dict[str, list[int]] = {}

@@ -1,0 +1,69 @@
+"""Lowers the learning rate when a figure no longer improves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+from dlkit.callbacks.base import Callback
+from dlkit.callbacks.patience import Patience
+from dlkit.log import log
+from dlkit.state import State
+from dlkit.types import Fraction, NonNegative, OpenFraction, PositiveInt
+
+
+class Plateau(Callback):
+    """Multiplies every base rate by `factor` when `monitor` has not improved in `patience` evaluations; counts anew.
+
+    The schedule goes on from the lower base. The product of all factors never falls below `floor`. A figure of training
+    (train/loss) is looked at in every log instead. `mode` and `min_delta` are those of EarlyStop.
+    """
+
+    def __init__(
+        self,
+        *,
+        patience: PositiveInt | None = None,
+        factor: OpenFraction = 0.1,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] | None = None,
+        min_delta: NonNegative = 0.0,
+        floor: Fraction = 0.0,
+    ):
+        self.patience, self.factor, self.floor = patience, factor, floor
+        self.counter = Patience(monitor=monitor, mode=mode, min_delta=min_delta)
+        self.scale = 1.0  # of the base rates so far
+
+    def check(self, figures: Collection[str]) -> None:
+        if self.patience is not None:
+            self.counter.check("callbacks.plateau.monitor", figures)
+
+    def on_start(self, state: State) -> None:
+        _multiply(state, self.scale)  # a resume takes the base rates from the config
+
+    def on_log(self, state: State, figures: dict[str, float]) -> None:
+        self.on_eval(state, figures)
+
+    def on_eval(self, state: State, figures: dict[str, float]) -> None:
+        if self.patience is None:
+            return
+        self.counter.see(figures)
+        if self.counter.waited < self.patience:
+            return
+        self.counter.waited = 0
+        scale = max(self.scale * self.factor, self.floor)
+        if scale < self.scale:
+            _multiply(state, scale / self.scale)
+            self.scale = scale
+            log.info("step %-7d %s is on a plateau: base rates x %.3g", state.step, self.counter.monitor, scale)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.counter.state_dict(), "scale": self.scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.counter.load_state_dict(state)
+        self.scale = state["scale"]
+
+
+def _multiply(state: State, factor: float) -> None:
+    for group in state.optim.param_groups:
+        group["initial_lr"] *= factor

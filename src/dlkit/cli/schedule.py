@@ -1,0 +1,105 @@
+"""Draw the learning rate over a run: `dlkit schedule scheduler=cosine scheduler.warmup_steps=0.1 --out lr.png`.
+
+Takes the options of `dlkit train` and trains nothing: it reads the data, which says how many steps an epoch has.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from dlkit.cli import configs, preflight
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+POINTS = 2000  # drawn at most; the figures printed are of all steps
+
+
+def main(args: list[str] | None = None) -> None:
+    """Checks the command line, prints first, highest and last rate, and writes the picture; 2 for a mistake."""
+    words = list(sys.argv[1:] if args is None else args)
+    if {"-h", "--help"} & set(words):
+        print((__doc__ or "").strip() + "\n\n  --out FILE   the picture, schedule.png if left out; .svg and .pdf too")
+        return
+    try:
+        out = _take_out(words)
+        checked = preflight.check(words, configs.folder())
+        if checked.multirun:
+            raise ValueError("dlkit schedule: draws one run, not a sweep; leave out -m")
+        if checked.mistakes or checked.config is None:
+            preflight.refuse(checked.mistakes or ["dlkit schedule: takes the options of a run, and --out FILE"])
+        rates, steps_per_epoch = rates_of(checked.config)
+        draw(rates, steps_per_epoch, _title(checked.config)).savefig(out, dpi=150)
+    except (ValueError, OSError) as error:
+        preflight.refuse([str(error)])
+    peak = max(rates)
+    print(f"first {rates[0]:.4g}, highest {peak:.4g} at step {rates.index(peak) + 1:,}, last {rates[-1]:.4g}")
+    print(f"{len(rates):,} steps, {len(rates) / steps_per_epoch:.4g} epochs of {steps_per_epoch:,}: {out}")
+
+
+def rates_of(cfg: DictConfig) -> tuple[list[float], int]:
+    """The rate of every step, and the steps of an epoch. Raises ValueError for a run without end."""
+    import torch
+    from hydra.utils import instantiate
+
+    from dlkit.build import OPEN_END, build_data, build_schedule, run_length
+
+    trainer = instantiate(cfg.trainer)
+    steps_per_epoch = build_data(cfg, trainer, torch.device("cpu")).steps_per_epoch
+    total = run_length(trainer, steps_per_epoch)
+    if total == OPEN_END:
+        raise ValueError("dlkit schedule: this run has no length to draw: set trainer.epochs or trainer.max_steps")
+    schedule = build_schedule(cfg, total, steps_per_epoch)
+    return [cfg.optim.lr * schedule(step) for step in range(total)], steps_per_epoch
+
+
+def draw(rates: list[float], steps_per_epoch: int, title: str) -> Figure:
+    """The learning rate against the step, with epochs along the top."""
+    from matplotlib.figure import Figure  # 0.3 s: only here
+
+    every = max(1, len(rates) // POINTS)
+    steps = sorted({*range(0, len(rates), every), len(rates) - 1})
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([step + 1 for step in steps], [rates[step] for step in steps], color="#3b6fb6", linewidth=2)
+    axes.set(xlabel="step", ylabel="learning rate η", xlim=(0, len(rates)), ylim=(0, 1.08 * max(rates) or 1))
+    figure.suptitle(textwrap.fill(title, 80), fontsize=10)
+    axes.grid(color="#dddddd", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    above = axes.twiny()
+    above.set(xlabel="epoch", xlim=(0, len(rates) / steps_per_epoch))
+    above.spines[["top", "right"]].set_visible(False)
+    for axis in (axes.xaxis, axes.yaxis, above.xaxis):
+        axis.set_major_formatter("{x:g}")
+    return figure
+
+
+def _title(cfg: DictConfig) -> str:
+    """The schedule, the base rate, and the options that count."""
+    name = str(cfg.scheduler._target_).rpartition(".")[2]
+    options = {str(key): value for key, value in cfg.scheduler.items() if not str(key).startswith("_")}
+    if not options["warmup_steps"]:
+        options = {key: value for key, value in options.items() if not key.startswith("warmup")}
+    elif options["warmup"] != "constant":
+        options.pop("warmup_factor")
+    return ", ".join([f"scheduler={name}", f"lr={cfg.optim.lr:g}", *(f"{key}={options[key]}" for key in options)])
+
+
+def _take_out(words: list[str]) -> Path:
+    """Takes `--out FILE` or `--out=FILE` from the words."""
+    for i, word in enumerate(words):
+        if word == "--out" and i + 1 == len(words):
+            raise ValueError("--out: needs a value, the picture's file")
+        if word == "--out":
+            path = Path(words[i + 1])
+            del words[i : i + 2]
+            return path
+        if word.startswith("--out="):
+            del words[i]
+            return Path(word.partition("=")[2])
+    return Path("schedule.png")
