@@ -1,0 +1,6 @@
+"""Draw the learning rate of a run: `python scripts/schedule.py scheduler=cosine`. The same program as `dlkit schedule`."""
+
+from dlkit.cli.schedule import main
+
+if __name__ == "__main__":
+    main()
