@@ -1,4 +1,4 @@
-"""Draw the learning rate of a run: `python scripts/schedule.py scheduler=cosine`. The same program as `dlkit schedule`."""
+"""Draw the learning rate of a run: `python scripts/schedule.py scheduler=cosine`, the same as `dlkit schedule …`."""
 
 from dlkit.cli.schedule import main
 

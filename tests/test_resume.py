@@ -269,7 +269,7 @@ def test_a_change_that_trains_nothing_leaves_an_ended_run_as_it_is(capsys: pytes
 def test_a_signal_during_the_final_measurement_is_an_interrupted_run_that_can_be_completed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from dlkit import run as module
+    from dlkit import result as module
 
     assert run("run_dir=whole", "trainer.epochs=1") == 0
     real = module.evaluate
@@ -287,7 +287,7 @@ def test_a_signal_during_the_final_measurement_is_an_interrupted_run_that_can_be
 
 
 def test_an_error_in_the_final_measurement_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlkit import run as module
+    from dlkit import result as module
 
     def failing(engine: Any, batches: Any, split: str) -> dict[str, float]:
         raise RuntimeError("no memory")

@@ -245,6 +245,12 @@ def test_a_log_comes_with_every_evaluation() -> None:
     assert [line["step"] for line in lines if "train/loss" in line] == [40, 50, 80, 100, 120]
 
 
+def test_a_job_of_a_sweep_that_is_refused_leaves_no_folder_and_the_others_train() -> None:
+    assert run("-m", "data.batch_size=5000,32", "trainer.max_steps=2") == 2
+    assert [path.parent.name for path in Path("outputs").rglob("result.json")] == ["1"]
+    assert not list(Path("outputs").rglob("0"))
+
+
 def test_a_signal_ends_the_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     from dlkit.callbacks.record import Record
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,11 +19,10 @@ from dlkit import show
 from dlkit.build import Experiment, build
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
-from dlkit.regularizers import weights, zero_weights
+from dlkit.result import final_metrics, make_result
 from dlkit.rundir import environment, load, locked, write_json, write_text
 from dlkit.state import State
-from dlkit.summary import parameter_count
-from dlkit.trainer import evaluate, fit
+from dlkit.trainer import fit
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Run:
 
     folder: Path
     result: dict[str, Any]  # the content of result.json; empty for a dry run
-    model: nn.Module  # with its last weights
+    model: nn.Module  # with its last weights, or their average where trainer.ema makes one
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -141,62 +139,6 @@ def _fit(run: Experiment) -> None:
         log_every=run.trainer.log_every,
         save_every=run.trainer.save_every,
     )
-
-
-def final_metrics(experiment: Experiment) -> dict[str, float]:
-    """The figures of every split with the last weights; with the best ones too, in `state.best`, where they differ."""
-    state, engine, data = experiment.state, experiment.engine, experiment.data
-
-    def measure() -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for split in data.split_sizes:
-            if state.signal:  # what is left would be half measured
-                break
-            figures |= evaluate(engine, takewhile(lambda batch: not state.signal, data.eval(split)), split)
-        return figures
-
-    metrics = measure()
-    if state.signal:
-        return {}
-    if state.best and state.best["step"] == state.step:
-        state.best["metrics"] = metrics
-    elif state.best:
-        with best_weights(state):
-            state.best["metrics"] = measure()
-    return metrics
-
-
-@contextmanager
-def best_weights(state: State) -> Iterator[None]:
-    """The model to evaluate with the weights of best.pt, put back afterwards."""
-    model = state.eval_model
-    last = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(load(state.folder / "checkpoints" / "best.pt")["model"])
-    try:
-        yield
-    finally:
-        model.load_state_dict(last)
-
-
-def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: dict[str, float]) -> dict[str, Any]:
-    """What result.json holds: how the run ended, what it cost, and its figures."""
-    state = experiment.state
-    return {
-        "status": state.status,
-        "reason": reason,
-        "signal": state.signal,
-        "step": state.step,
-        "epoch": round(state.epoch, 4),
-        "seconds": round(state.seconds, 4),
-        "parameters": parameter_count(state.model),
-        "zero_weights": round(zero_weights(weights(state.model)).item(), 6) if metrics else None,
-        "samples_per_second": round(state.step * state.batch_size / max(state.seconds, 1e-9), 1),
-        "seed": cfg.seed,
-        "name": cfg.name,
-        "tags": list(cfg.tags),
-        "metrics": metrics or state.metrics,
-        "best": state.best,
-    }
 
 
 @contextmanager

@@ -48,8 +48,11 @@ def _through_hydra(argv: list[str]) -> None:
     def task(cfg: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
+        from dlkit.rundir import remove_empty
+
         job = HydraConfig.get()
         codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task), dict(job.runtime.choices)))
+        remove_empty(Path(job.runtime.output_dir))  # where the job was refused
         if codes[-1] > 128:  # a signal is meant for the whole sweep
             raise SystemExit(codes[-1])
 
