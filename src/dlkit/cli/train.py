@@ -51,8 +51,9 @@ def _through_hydra(argv: list[str]) -> None:
         from dlkit.rundir import remove_empty
 
         job = HydraConfig.get()
-        codes.append(_run(cfg, Path(job.runtime.output_dir), list(job.overrides.task), dict(job.runtime.choices)))
-        remove_empty(Path(job.runtime.output_dir))  # where the job was refused
+        cfg.run_dir = job.runtime.output_dir
+        codes.append(_run(cfg, Path(cfg.run_dir), list(job.overrides.task), dict(job.runtime.choices)))
+        remove_empty(Path(cfg.run_dir))  # where the job was refused
         if codes[-1] > 128:  # a signal is meant for the whole sweep
             raise SystemExit(codes[-1])
 
