@@ -179,6 +179,18 @@ def test_tensorboard_has_each_step_once_after_three_interruptions(monkeypatch: p
     assert_series_are_whole("r")
 
 
+def test_a_run_resumed_within_a_second_is_read_after_what_it_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        StopAt(patch, 50)
+        assert run("run_dir=r", *SHORT) == 143
+    (first,) = Path("r").glob("events.out.tfevents.*")
+    parts = first.name.split(".")
+    later = str(int(time.time()) + 1)  # as if made just now, by a process whose number sorts last
+    first.rename(first.with_name(".".join([*parts[:3], later, *parts[4:5], "99999999", "0"])))
+    assert run("resume=r") == 0
+    assert_series_are_whole("r")
+
+
 def test_auto_starts_goes_on_and_then_has_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

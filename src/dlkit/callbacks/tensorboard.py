@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
+from time import sleep, time
 from typing import Any
 
 from dlkit.callbacks.base import Callback
@@ -29,6 +31,8 @@ class TensorBoard(Callback):
         from torch.utils.tensorboard import SummaryWriter  # 0.3 s: only where it is used
 
         resumes = state.step > 0
+        if resumes:
+            _wait_for_a_later_name(state.folder)
         self.writer = SummaryWriter(str(state.folder), purge_step=state.step + 1 if resumes else None)
         if resumes:
             return
@@ -76,3 +80,13 @@ class TensorBoard(Callback):
         }
         for summary in hparams(options, dict.fromkeys(figures, 0.0)):
             self.writer.file_writer.add_summary(summary)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """TensorBoard reads files in the order of their names, which hold the second of their making, then the process.
+
+    A run resumed within that second could be read before what it continues, and be purged in its place.
+    """
+    newest = max((int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")), default=0)
+    while int(time()) <= newest:
+        sleep(0.02)
