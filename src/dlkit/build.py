@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from dlkit import runtime
 from dlkit.callbacks.base import Callback
 from dlkit.callbacks.stopping import TimeLimit
-from dlkit.data.resident import load
+from dlkit.data.prepare import load
 from dlkit.ema import Ema
 from dlkit.engine import Engine
 from dlkit.inits import finish
@@ -93,9 +93,14 @@ def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, A
 
 def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
     node, shared = split_shared(cfg.data, load)
+    encoder = None
+    if target := shared.pop("encoder", None):
+        node, options = split_shared(node, get_object(target))
+        encoder = get_object(target)(**options)
     return load(
         make(node)(),
         **shared,
+        encoder=encoder,
         seed=cfg.seed,
         device=device,
         overfit_batches=trainer.overfit_batches,

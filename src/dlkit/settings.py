@@ -17,7 +17,7 @@ GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", 
 # shares: `load` cuts any source into splits and batches, `groups` gives layers rates and decays of their own,
 # `planned` puts a warmup before any schedule, `finish` sets the biases that schemes leave at 0.
 SHARED = {
-    "data": "dlkit.data.resident.load",
+    "data": "dlkit.data.prepare.load",
     "optim": "dlkit.optim.groups.groups",
     "scheduler": "dlkit.schedules.planned",
     "init": "dlkit.inits.finish",

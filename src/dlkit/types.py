@@ -37,16 +37,51 @@ class Spec:
     task: str  # "classification" | "regression"
     classes: tuple[str, ...] = ()
     vocab_size: int | None = None
+    vocabulary: tuple[str, ...] = ()  # the words of tokens 0 … vocab_size − 1, where tokens are words
     sample_rate: int | None = None  # Hz
     class_counts: tuple[int, ...] = ()  # of the training split, for class weights
-    cardinalities: tuple[int, ...] = ()  # of the categorical columns of a table
+    cardinalities: tuple[int, ...] = ()  # of the categorical columns of a table, which stand last, as codes
+    target_mean: tuple[float, ...] = ()  # y holds (number − mean) / std where these are given
+    target_std: tuple[float, ...] = ()
 
 
 class Batch(NamedTuple):
-    """Examples on the device, first axis B."""
+    """Examples on the device, first axis B. The padding of sequences is marked in `x` itself: token 0, or NaN."""
 
-    x: Any  # Tensor, or a pytree that the model takes (tokens with lengths)
-    y: Tensor  # classification: int64 (B,); regression: float (B, num_outputs)
+    x: Tensor  # (B, …), as Spec.input_shape has it; sequences (B, T, …), T the longest of the batch
+    y: Tensor  # classification: int64 (B,), or shares float (B, classes); regression: float (B, num_outputs)
+
+
+class Encoder(Protocol):
+    """Turns raw examples into `Batch.x`. Fitted on the training split; its state travels in every checkpoint."""
+
+    def fit(self, raw: Any) -> None: ...
+
+    def encode(self, raw: Any, device: Any = "cpu") -> Any:
+        """Raw examples -> Tensor (B, …) or Ragged, on `device`."""
+        ...
+
+    def promises(self) -> dict[str, Any]:
+        """Fields of the Spec that the encoder decides: kind, vocab_size, cardinalities, sample_rate …"""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain data."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Augmentation(Protocol):
+    """Random changes to training batches, on the device."""
+
+    def check(self, spec: Spec) -> None:
+        """Raises ValueError where its options do not suit the data."""
+        ...
+
+    def __call__(self, batch: Batch, generator: Any) -> Batch:
+        """The changed batch; all randomness comes from `generator`."""
+        ...
 
 
 class Data(Protocol):
@@ -56,14 +91,15 @@ class Data(Protocol):
     steps_per_epoch: int
     batch_size: int
     split_sizes: dict[str, int]  # examples in "train", and in "val" and "test" where they exist
-    encoder: Any  # turns raw examples into `Batch.x`; its state_dict() travels in every checkpoint
+    encoder: Encoder
+    notes: tuple[str, ...]  # what the user should see of the source: what was left out and why
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
         ...
 
     def eval(self, split: str) -> Iterator[Batch]:
-        """One pass over a split, in order; the last batch may be short."""
+        """Each example of a split once; the last batch may be short."""
         ...
 
     def use_channels_last(self) -> None:

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from dlkit.settings import GROUPS, program
@@ -108,8 +109,11 @@ def options(group: str, choice: str, folders: list[Path]) -> list[Entry]:
     general = [entry for entry in entries(folders[0] / "train.yaml") if entry.key.startswith(f"{group}.")]
     merged = {entry.key: entry for entry in general}
     file = _file(group, choice, folders)
-    whole = "# @package _global_" in file.read_text(encoding="utf-8")  # it sets options of other groups too
-    for entry in entries(file, before="" if whole else group):
+    text = file.read_text(encoding="utf-8")
+    whole = "# @package _global_" in text  # it sets options of other groups too
+    shared = [_file(group, name, folders) for name in re.findall(r"^defaults: \[(_\w+), _self_\]", text, re.MULTILINE)]
+    own = entries(file, before="" if whole else group)
+    for entry in chain(*(entries(base, before=group) for base in shared), own):
         comment = entry.comment or (merged[entry.key].comment if entry.key in merged else "")
         merged[entry.key] = Entry(entry.key, entry.value, comment)
     return [entry for entry in merged.values() if entry.value]
@@ -123,7 +127,7 @@ def _file(group: str, choice: str, folders: list[Path]) -> Path:
 def _groups(folders: list[Path], defaults: dict[str, str]) -> str:
     lines = []
     for group in GROUPS:
-        names = {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
+        names = {file.stem for folder in folders for file in (folder / group).glob("[!_]*.yaml")}
         words = [f"*{name}" if name == defaults.get(group) else name for name in sorted(names)]
         lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=f"  {group:<14}", subsequent_indent=" " * 16)
     return "\n".join(lines)

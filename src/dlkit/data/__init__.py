@@ -1,7 +1,8 @@
 """Where examples come from, how they are encoded, and how batches are cut.
 
-A source (`vision.mnist`, `synthetic.synthetic`, or a function in your own project) returns `Examples`; `load` splits
-and encodes them and holds them on the device.
+A source (`vision.mnist`, `text_files.text_csv`, or a function in your own project) returns `Examples`, raw and by split;
+`prepare.load` splits them, fits an encoder (`scale`, `columns`, `tokens`, `waves`) on the training split, and holds the
+encoded examples on the device (`resident`) or streams them from files (`streamed`).
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlkit.data.examples import Examples
-    from dlkit.data.resident import ResidentData, load
+    from dlkit.data.raw import Files, Ragged, Table, Texts
 
-__all__ = ["Examples", "ResidentData", "load"]
+__all__ = ["Examples", "Files", "Ragged", "Table", "Texts"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and its types, imported at first use: the command line looks in here and must not pay for torch."""
+    """Imported at first use: the command line looks in here and must not pay for torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dlkit.data import examples, resident
+    from dlkit.data import examples, raw
 
-    return getattr(examples if name == "Examples" else resident, name)
+    return examples.Examples if name == "Examples" else getattr(raw, name)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlkit.types import Degrees, Fraction, NonNegativeInt, Spec
+from dlkit.types import Batch, Degrees, Fraction, NonNegativeInt, Spec
 
 DRAWS = 8  # uniform numbers an image; fixed, so that switching one option leaves the others' draws as they were
 
@@ -50,8 +50,9 @@ class Augment:
         if self.crop >= side:
             raise ValueError(f"data.augment.crop={self.crop}: expected less than the image's side, {side} pixels")
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Images (B, C, H, W) -> changed images (B, C, H, W); all randomness comes from `generator`."""
+        x = batch.x
         height, width = x.shape[2:]
         # A few hundred numbers, drawn where the generator is; on the CPU they are the same whatever the device.
         draws = torch.rand(len(x), DRAWS, generator=generator, device=generator.device)
@@ -66,7 +67,7 @@ class Augment:
         if self.erase:
             sides = max(1, round(self.erase * height)), max(1, round(self.erase * width))
             x = erase(x, _whole(u[6], height - sides[0]), _whole(u[7], width - sides[1]), sides)
-        return x
+        return Batch(x, batch.y)
 
 
 def flip(x: Tensor, chosen: Tensor) -> Tensor:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-DTYPES = {"image": (torch.uint8, torch.float32), "tabular": (torch.float32,)}
-SHAPES = {"image": "(N, C, H, W)", "tabular": "(N, F)"}
+from dlkit.data.raw import Files, Ragged, Table, Texts
+
 SPLITS = ("train", "val", "test")
+IMAGES, TABLES, SOUNDS = "uint8 or float32 (N, C, H, W)", "float32 or float64 (N, F)", "float32 (N, T) or Ragged"
+TENSORS = {  # kind: dtypes, axes and how both are said
+    "image": ((torch.uint8, torch.float32), 4, IMAGES),
+    "tabular": ((torch.float32, torch.float64), 2, TABLES),
+    "waveform": ((torch.float32,), 2, SOUNDS),
+    "text": ((), 0, "Texts"),
+}
+CONTAINERS: dict[str, tuple[type, ...]] = {
+    "image": (Files,),
+    "tabular": (Table,),
+    "waveform": (Ragged, Files),
+    "text": (Texts,),
+}
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Raw examples by split, before splitting, normalisation and batching.
+    """Raw examples by split, before splitting, encoding and batching.
 
     A data set of your own is a function that returns one of these, and a YAML file whose `_target_` names the function:
 
@@ -23,52 +37,71 @@ class Examples:
             ...
             return Examples("tabular", "classification", {"train": (x, y)})
 
-    x: images uint8 or float32 (N, C, H, W); tables float32 (N, F). y: classes int64 (N,); numbers float32 (N, T).
-    Raises ValueError where a tensor is not so.
+    x: images uint8 or float32 (N, C, H, W); tables float (N, F), NaN where a value is missing, or a `Table` with words;
+    `Texts`; waveforms float32 in [−1, 1], (N, T) or `Ragged`; images and waveforms also as `Files`, read when needed.
+    y: classes int64 (N,); numbers float32 (N, T). Raises ValueError where a tensor is not so.
     """
 
-    kind: str  # "image" | "tabular"
+    kind: str  # "image" | "tabular" | "text" | "waveform"
     task: str  # "classification" | "regression"
-    splits: dict[str, tuple[Tensor, Tensor]]  # "train" always; "val" and "test" where the set has them
+    splits: dict[str, tuple[Any, Tensor]]  # "train" always; "val" and "test" where the set has them
     classes: tuple[str, ...] = ()  # names; none: the numbers 0 … largest label
+    groups: Tensor | None = None  # int64, of the training examples: those of one group stay in one split
+    sample_rate: int | None = None  # of waveforms, Hz
+    notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should see: what was left out and why
 
     def __post_init__(self) -> None:
-        if self.kind not in DTYPES:
-            raise ValueError(f"Examples.kind={self.kind!r}: expected one of {', '.join(DTYPES)}")
+        if self.kind not in TENSORS:
+            raise ValueError(f"Examples.kind={self.kind!r}: expected one of {', '.join(TENSORS)}")
         if self.task not in ("classification", "regression"):
             raise ValueError(f"Examples.task={self.task!r}: expected classification or regression")
         if "train" not in self.splits or not set(self.splits) <= set(SPLITS):
             raise ValueError(f"Examples.splits has {', '.join(self.splits)}: expected train, and val or test if any")
+        if self.kind == "waveform" and not self.sample_rate:
+            raise ValueError("Examples.sample_rate is missing: waveforms need it, in Hz")
         for name, (x, y) in self.splits.items():
             self._check_inputs(name, x)
             self._check_targets(name, x, y)
+        if self.groups is not None and self.groups.shape != (len(self.splits["train"][1]),):
+            raise ValueError(f"Examples.groups: {_show(self.groups)}, expected one number for each training example")
         if self.task == "classification":
             self._name_classes()
 
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over names, types, shapes and bytes of all tensors (70,000 MNIST images: 0.04 s)."""
+        """16 hex digits of SHA-256 over names, types, shapes and bytes of all examples (70,000 MNIST images: 0.04 s)."""
         digest = hashlib.sha256()
-        for name, tensors in sorted(self.splits.items()):
-            for tensor in tensors:
-                digest.update(f"{name} {_show(tensor)} ".encode())
-                digest.update(tensor.contiguous().numpy().data)
+        for name, both in sorted(self.splits.items()):
+            for one in both:
+                if isinstance(one, Tensor):
+                    digest.update(f"{name} {_show(one)} ".encode())
+                    digest.update(one.contiguous().numpy().data)
+                else:
+                    digest.update(f"{name} {type(one).__name__} ".encode())
+                    for part in one.parts():
+                        digest.update(part)
         return digest.hexdigest()[:16]
 
-    def _check_inputs(self, name: str, x: Tensor) -> None:
-        """Dtype, shape and values of x."""
+    def _check_inputs(self, name: str, x: Any) -> None:
+        """Type, shape and values of x."""
         where = f"x of the {name} split"
-        expected = " or ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES[self.kind])
-        if x.dtype not in DTYPES[self.kind] or x.dim() != (4 if self.kind == "image" else 2):
-            raise ValueError(f"{where}: {_show(x)}, expected {expected} {SHAPES[self.kind]}")
+        if len(x) == 0:
+            raise ValueError(f"{where} is empty")
+        if isinstance(x, CONTAINERS[self.kind]):
+            return
+        dtypes, axes, expected = TENSORS[self.kind]
+        if not isinstance(x, Tensor):
+            raise ValueError(f"{where}: {type(x).__name__}, expected {expected}")
+        if x.dtype not in dtypes or x.dim() != axes:
+            raise ValueError(f"{where}: {_show(x)}, expected {expected}")
         if x.shape[1:] != self.splits["train"][0].shape[1:]:
             raise ValueError(f"{where}: {_show(x)}, expected the shape of train {_show(self.splits['train'][0])}")
         if x.numel() == 0:
             raise ValueError(f"{where} is empty: {_show(x)}")
-        if x.is_floating_point() and not x.isfinite().all():
-            bad = int((~x.isfinite()).sum())
-            raise ValueError(
-                f"{where}: {bad} of {x.numel()} values are NaN or infinite; fill or drop them in the source"
-            )
+        missing_allowed = self.kind == "tabular"
+        bad = x.isinf() if missing_allowed else ~x.isfinite() if x.is_floating_point() else x[:0]
+        if bad.any():
+            what = "infinite" if missing_allowed else "NaN or infinite"
+            raise ValueError(f"{where}: {int(bad.sum())} of {x.numel()} values are {what}; mend them in the source")
 
     def _check_targets(self, name: str, x: Tensor, y: Tensor) -> None:
         """Dtype, shape and values of y."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,31 +15,36 @@ class Scale:
 
     standardize: shift is the mean and scale the standard deviation (of the population: divided by N);
     minmax: shift is the least value and scale the range; none: raw values as they are (0 … 255 for images).
-    A channel or column that never varies keeps scale 1, so it becomes 0 and not NaN.
+    A channel that never varies keeps scale 1, so it becomes 0 and not NaN.
     """
 
-    def __init__(self, shift: Tensor, scale: Tensor) -> None:
-        self.shift, self.scale = shift, scale  # float32 (C, 1, 1) or (F,), on the CPU
+    def __init__(self, *, normalize: Normalize = "standardize") -> None:
+        self.normalize = normalize
+        self.shift, self.scale = torch.zeros(1), torch.ones(1)  # fitted: float32 (C, 1, 1), on the CPU
 
-    @classmethod
-    def fit(cls, raw: Tensor, normalize: Normalize) -> Scale:
-        """Fit on the training split: images (N, C, H, W), one number a channel; tables (N, F), one a column."""
+    def fit(self, raw: Tensor) -> None:
+        """Fit on images (N, C, H, W), one number a channel."""
         axes = [axis for axis in range(raw.dim()) if axis != 1]
         low, high = raw.amin(axes).double(), raw.amax(axes).double()
-        if normalize == "none":
+        if self.normalize == "none":
             shift, scale = torch.zeros_like(low), torch.ones_like(low)
-        elif normalize == "standardize":
+        elif self.normalize == "standardize":
             scale, shift = _deviation_and_mean(raw, axes)
         else:
             shift, scale = low, high - low
         scale = torch.where(low == high, 1.0, scale)
         shape = (-1,) + (1,) * (raw.dim() - 2)
-        return cls(shift.float().reshape(shape), scale.float().reshape(shape))
+        self.shift, self.scale = shift.float().reshape(shape), scale.float().reshape(shape)
 
-    def encode(self, raw: Tensor) -> Tensor:
-        """Raw examples (B, …), uint8 or float -> float32 (B, …), on the same device and in the same memory format."""
+    def encode(self, raw: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """Raw images (B, C, H, W), uint8 or float -> float32, on `device` and in the same memory format."""
         # `sub` promotes uint8 to float32 in the same pass and never writes into `raw`.
-        return torch.sub(raw, self.shift.to(raw.device)).div_(self.scale.to(raw.device)).float()
+        raw = raw.to(device)
+        return torch.sub(raw, self.shift.to(device)).div_(self.scale.to(device)).float()
+
+    def promises(self) -> dict[str, Any]:
+        """What it decides of the Spec."""
+        return {"kind": "image"}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Plain tensors, for a checkpoint."""

@@ -1,37 +1,65 @@
-"""Seeded splits, stratified where there are classes."""
+"""Seeded splits: stratified where there are classes, whole groups where there are groups; and folds."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlkit.data.examples import Examples
+from dlkit.data.examples import SPLITS, Examples
 from dlkit.rng import SPLIT, stream
+
+FOLDS = 2  # third key of the stream, after 0 for test and 1 for val
 
 
 def divide(
-    examples: Examples, *, val_fraction: float, test_fraction: float, seed: int
-) -> dict[str, tuple[Tensor, Tensor]]:
+    examples: Examples,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    fold: int | None = None,
+    folds: int = 10,
+) -> dict[str, tuple[Any, Tensor]]:
     """Splits "train", "val" and "test" of raw (x, y): the set's own, else cut from its training split.
 
     test_fraction is of all examples, val_fraction of what is then left for training; 0 makes no such split.
-    Raises ValueError where a split would be empty.
+    With `fold` the training examples are cut into `folds` parts, and part `fold` is the test split, or, where the set
+    has a test split of its own, the validation split. Raises ValueError where a split would be empty.
     """
     splits = dict(examples.splits)
-    for key, (name, fraction) in enumerate((("test", test_fraction), ("val", val_fraction))):
+    groups = examples.groups
+    wanted = {"test": test_fraction, "val": val_fraction}
+    if fold is not None:
+        name = "val" if "test" in splits else "test"
+        if name in splits:
+            raise ValueError(f"data.fold={fold}: this set has a test and a validation split of its own; leave fold out")
+        splits, groups = _take(splits, name, _fold(examples, fold, folds, seed), groups)
+    for key, (name, fraction) in enumerate(wanted.items()):
         if name in splits or fraction == 0:
             continue
-        x, y = splits["train"]
+        y = splits["train"][1]
         labels = y if examples.task == "classification" else None
-        taken = draw(len(y), fraction, labels, stream(SPLIT, seed, key))
+        generator = stream(SPLIT, seed, key)
+        taken = draw(len(y), fraction, labels, generator) if groups is None else draw_groups(groups, fraction, generator)
         size = int(taken.sum())
         if not 0 < size < len(y):
             raise ValueError(
                 f"data.{name}_fraction={fraction} takes {size} of {len(y):,} examples: "
                 f"expected from 1 to {len(y) - 1:,} (0: no {name} split)"
             )
-        splits["train"], splits[name] = (x[~taken], y[~taken]), (x[taken], y[taken])
-    return {name: splits[name] for name in ("train", "val", "test") if name in splits}
+        splits, groups = _take(splits, name, taken, groups)
+    return {name: splits[name] for name in SPLITS if name in splits}
+
+
+def _take(
+    splits: dict[str, tuple[Any, Tensor]], name: str, taken: Tensor, groups: Tensor | None
+) -> tuple[dict[str, tuple[Any, Tensor]], Tensor | None]:
+    """Moves the `taken` training examples into the split `name`; the splits and the groups of what is left."""
+    x, y = splits["train"]
+    splits = splits | {"train": (x[~taken], y[~taken]), name: (x[taken], y[taken])}
+    return splits, None if groups is None else groups[~taken]
 
 
 def draw(count: int, fraction: float, labels: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -46,6 +74,59 @@ def draw(count: int, fraction: float, labels: Tensor | None, generator: torch.Ge
     for label, share in enumerate(shares.tolist()):
         taken[order[shuffled == label][:share]] = True
     return taken
+
+
+def draw_groups(groups: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Mask (N,) of whole groups, in random order, until they hold the fraction of the examples; the last only where
+    that comes closer to it. At least one group is taken."""
+    members, sizes = groups.unique(return_counts=True)
+    order = torch.randperm(len(members), generator=generator)
+    reached = sizes[order].cumsum(0)
+    wanted = fraction * len(groups)
+    count = 1 + int(((reached - wanted).abs().argmin()))
+    return torch.isin(groups, members[order[:count]])
+
+
+def _fold(examples: Examples, fold: int, folds: int, seed: int) -> Tensor:
+    """Mask (N,) of the training examples in part `fold` of `folds`."""
+    y, groups = examples.splits["train"][1], examples.groups
+    if fold >= folds:
+        raise ValueError(f"data.fold={fold}: expected 0 to {folds - 1}, with data.folds={folds}")
+    available = len(y) if groups is None else len(groups.unique())
+    if folds > available:
+        what = "training examples" if groups is None else "groups"
+        raise ValueError(f"data.folds={folds} is more than the {available} {what}")
+    labels = y if examples.task == "classification" else None
+    generator = stream(SPLIT, seed, FOLDS)
+    part = fold_of(len(y), folds, labels, generator) if groups is None else fold_of_groups(groups, folds)
+    return part == fold
+
+
+def fold_of(count: int, folds: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Which fold (N,) each example is in: sizes differ by one at most, also those of each class."""
+    order = torch.randperm(count, generator=generator)
+    if labels is not None:
+        order = order[labels[order].argsort(stable=True)]  # class after class, dealt out in turn
+    part = torch.empty(count, dtype=torch.long)
+    part[order] = torch.arange(count) % folds
+    return part
+
+
+def fold_of_groups(groups: Tensor, folds: int) -> Tensor:
+    """Which fold (N,) each example is in: groups are dealt to the smallest fold, the largest first.
+
+    With as many folds as groups, fold k holds the k-th group in order of number: leave one group out.
+    """
+    members, sizes = groups.unique(return_counts=True)
+    if folds == len(members):
+        return torch.searchsorted(members, groups)
+    load = torch.zeros(folds, dtype=torch.long)
+    part = torch.empty(len(members), dtype=torch.long)
+    for i in sizes.argsort(descending=True, stable=True).tolist():
+        smallest = int(load.argmin())
+        part[i] = smallest
+        load[smallest] += sizes[i]
+    return part[torch.searchsorted(members, groups)]
 
 
 def apportion(counts: Tensor, total: int) -> Tensor:

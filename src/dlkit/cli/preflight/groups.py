@@ -28,8 +28,8 @@ class Groups:
         self.names = [name for name in loader.list_groups("") if name != "hydra"]
 
     def choices(self, group: str) -> list[str]:
-        """The files of a group, without `.yaml`."""
-        return self.loader.get_group_options(group, ObjectType.CONFIG)
+        """The files of a group, without `.yaml`; one that begins with `_` is what several of them have in common."""
+        return [name for name in self.loader.get_group_options(group, ObjectType.CONFIG) if not name.startswith("_")]
 
     def is_group(self, override: Override) -> bool:
         """Whether the override chooses from a group: `model=cnn`, `hydra/launcher=basic`, but not `model={…}`."""

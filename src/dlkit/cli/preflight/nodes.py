@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -103,22 +105,25 @@ class Judge:
             return [line for name, child in (node or {}).items() for line in self._callback(f"{group}.{name}", child)]
         if not isinstance(node, dict) or "_target_" not in node:
             return [f"{group}: _target_ is missing, the class or function to build"]
-        return self._target(group, node, SHARED.get(group))
+        shared = [SHARED[group]] if group in SHARED else []
+        if group == "data" and isinstance(node.get("encoder"), str):  # a data node holds its encoder's options too
+            shared.append(node["encoder"])
+        return self._target(group, node, shared)
 
     def _callback(self, key: str, node: Any) -> list[str]:
         if node is None:
             return []
         if isinstance(node, dict) and "_target_" in node:
-            return self._target(key, node, None)
+            return self._target(key, node, [])
         others = self.config.get("callbacks") or {}
         known = [name for name, value in others.items() if isinstance(value, dict) and f"callbacks.{name}" != key]
         match = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
         hint = f"; did you mean callbacks.{match[0]}?" if match else ""
         return [f"{key}: _target_ is missing, the class to build{hint}"]
 
-    def _target(self, key: str, node: dict[str, Any], shared: str | None) -> list[str]:
+    def _target(self, key: str, node: dict[str, Any], shared: list[str]) -> list[str]:
         """The mistakes of a node; another package's target is imported only when nothing else is wrong with it."""
-        lines = [line for path, child in _children(key, node) for line in self._target(path, child, None)]
+        lines = [line for path, child in _children(key, node) for line in self._target(path, child, [])]
         target = node["_target_"]
         if not isinstance(target, str):
             return [*lines, f"{key}._target_={show(target)}: must be the dotted name of a class or function"]
@@ -126,7 +131,7 @@ class Judge:
         if not is_ours(target) and (lines or not self.imports):
             return lines
         try:
-            options = signature(target) | (signature(shared) if shared else Signature())
+            options = reduce(or_, map(signature, [target, *shared]))
         except TargetError as error:
             self.causes += [error.__cause__] if error.__cause__ else []
             return [*lines, f"{key}._target_={target}: {error}"]

@@ -1,0 +1,48 @@
+"""Work that is done once: tensors made from a user's files, kept in a folder of their own, never among the data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def cache_folder(cache: str | None) -> Path:
+    """`cache`, else `dlkit` in the user's cache folder."""
+    if cache is not None:
+        return Path(cache).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dlkit")
+
+
+def key(what: str, paths: Sequence[Path]) -> str:
+    """A digest of `what` is done (the options) and of the files it is done to: names, sizes, times of last change."""
+    digest = hashlib.sha256(f"{what}\n".encode())
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:24]
+
+
+def cached(folder: Path, key: str, make: Callable[[], Any]) -> Any:
+    """What `make` returns, tensors and plain data, from `folder/<key>.pt` where an earlier run left it."""
+    path = folder / f"{key}.pt"
+    if path.is_file():
+        try:
+            return torch.load(path, weights_only=True)
+        except Exception:  # cut off or of another version: made anew
+            path.unlink(missing_ok=True)
+    made = make()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}.new")
+        torch.save(made, new)
+        new.replace(path)
+    except OSError:  # a full or read-only disk: the run goes on without
+        pass
+    return made

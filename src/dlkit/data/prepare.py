@@ -1,0 +1,133 @@
+"""From raw examples to batches: `load` splits them, fits the encoder, and holds or streams them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from dlkit.data.columns import Columns
+from dlkit.data.examples import Examples
+from dlkit.data.order import Sampler, epoch_order
+from dlkit.data.raw import Files
+from dlkit.data.resident import ResidentData
+from dlkit.data.scale import Scale
+from dlkit.data.splits import divide
+from dlkit.data.streamed import StreamedData
+from dlkit.data.tokens import Tokens
+from dlkit.data.waves import Waves
+from dlkit.types import Augmentation, Data, Encoder, NonNegativeInt, PositiveInt, ProperFraction, Spec
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {"image": Scale, "tabular": Columns, "text": Tokens, "waveform": Waves}
+
+
+def load(
+    examples: Examples,
+    seed: int,
+    device: torch.device | str,
+    encoder: Encoder | None = None,
+    overfit_batches: int = 0,
+    limit_batches: int = 0,
+    *,
+    batch_size: PositiveInt | Literal["full"],
+    val_fraction: ProperFraction,
+    test_fraction: ProperFraction,
+    split_seed: NonNegativeInt,
+    fold: NonNegativeInt | None = None,
+    folds: Annotated[int, Ge(2)] = 10,
+    sampler: Sampler = "uniform",
+    scale_target: bool = True,
+    augment: Any = None,
+) -> Data:
+    """Split raw examples, fit the encoder on the training split, and put the encoded splits on `device`.
+
+    Options after the star are those under `data:` of the config; before it stands what the run decides: `seed` of
+    order and augmentation, the `encoder` (null: the usual one of the kind of data), `overfit_batches` (train on so many
+    fixed batches) and `limit_batches` (at most so many batches an epoch and an evaluation); 0 is off. Raises ValueError
+    for options that do not suit the data.
+    """
+    digest = examples.fingerprint()
+    fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
+    raw = divide(examples, **fractions, seed=split_seed, fold=fold, folds=folds)
+    if sampler == "balanced" and examples.task != "classification":
+        raise ValueError("data.sampler=balanced needs classes, but this data has numbers as targets")
+    size = len(raw["train"][1])
+    batch_size = size if batch_size == "full" else batch_size
+    _check_batch_size(batch_size, size, overfit_batches)
+    if overfit_batches:
+        chosen = epoch_order(seed, 0, raw["train"][1], "uniform")
+        chosen = chosen[: min(overfit_batches, size // batch_size) * batch_size]
+        raw["train"] = (raw["train"][0][chosen], raw["train"][1][chosen])
+    encoder = encoder or ENCODERS[examples.kind]()
+    encoder.fit(raw["train"][0])
+    targets = {name: y for name, (_, y) in raw.items()}
+    spec = describe(examples, targets["train"])
+    if scale_target and examples.task == "regression":
+        spec, targets = _standardized(spec, targets)
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "seed": seed,
+        "augment": augment or None,
+        "sampler": sampler,
+        "limit_batches": limit_batches,
+        "notes": examples.notes,
+    }
+    if any(isinstance(x, Files) for x, _ in raw.values()):
+        files = {name: (x, targets[name]) for name, (x, _) in raw.items()}
+        data: Data = StreamedData(spec, files, encoder, digest, device=device, **options)
+    else:
+        splits = {}
+        for name in list(raw):
+            x, _ = raw.pop(name)  # popped, so that no more raw data is kept than is still to be encoded
+            splits[name] = (encoder.encode(x, device), targets[name].to(device))
+        spec = replace(spec, input_shape=tuple(splits["train"][0].shape[1:]), **encoder.promises())
+        data = ResidentData(spec, splits, encoder, digest, **options)
+    if augment:
+        augment.check(data.spec)
+    return data
+
+
+def describe(examples: Examples, y: Tensor) -> Spec:
+    """The Spec of a data set whose training targets are `y`, before its encoder has had its say."""
+    if examples.task == "regression":
+        return Spec(examples.kind, (), y.shape[1], examples.task, sample_rate=examples.sample_rate)
+    return Spec(
+        kind=examples.kind,
+        input_shape=(),
+        num_outputs=len(examples.classes),
+        task=examples.task,
+        classes=examples.classes,
+        class_counts=tuple(torch.bincount(y, minlength=len(examples.classes)).tolist()),
+        sample_rate=examples.sample_rate,
+    )
+
+
+def _standardized(spec: Spec, targets: dict[str, Tensor]) -> tuple[Spec, dict[str, Tensor]]:
+    """Targets with mean 0 and deviation 1 over the training split; the Spec says how to turn them back."""
+    deviation, mean = torch.std_mean(targets["train"].double(), 0, correction=0)
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+    spec = replace(spec, target_mean=tuple(mean.tolist()), target_std=tuple(deviation.tolist()))
+    return spec, {name: ((y - mean) / deviation).float() for name, y in targets.items()}
+
+
+def _check_batch_size(batch_size: int, size: int, overfit_batches: int) -> None:
+    """Refuse a batch larger than the training split; warn of what is left out of an epoch or cannot be had."""
+    if batch_size > size:
+        raise ValueError(
+            f"data.batch_size={batch_size} is larger than the training split ({size:,} examples): "
+            f"at most {size}, or data.batch_size=full"
+        )
+    batches, rest = divmod(size, batch_size)
+    if overfit_batches > batches:
+        message = (
+            f"trainer.overfit_batches={overfit_batches} is more than the {batches} batches of an epoch: all are used"
+        )
+        warnings.warn(message, stacklevel=3)
+    elif rest > 0.05 * size and not overfit_batches:
+        message = f"data.batch_size={batch_size} leaves {rest} of the {size:,} training examples out of each epoch"
+        warnings.warn(f"{message} ({rest / size:.0%}, others each time): the short last batch is dropped", stacklevel=3)

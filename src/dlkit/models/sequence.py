@@ -1,0 +1,126 @@
+"""Sequences of different lengths in one tensor: reading off the lengths, and computing as if the padding were not there.
+
+A batch of sequences carries its padding marked in the tensor: token 0, or NaN. `unpadded` turns that into zeros and
+lengths; everything after it multiplies by the mask, so that a sequence alone and the same one in a padded batch give the
+same result. `pack_padded_sequence` does that too, but is slower on a CPU and waits for the GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Cell = Literal["lstm", "gru", "rnn"]
+Pooling = Literal["last", "mean", "max", "attention"]
+CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+def unpadded(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, T, …) with padding marked by NaN, or by 0 in whole numbers -> the same with zeros there, lengths (B,)."""
+    if not x.is_floating_point():
+        return x, (x != 0).sum(1)
+    first = x if x.dim() == 2 else x.flatten(2)[..., 0]
+    return x.nan_to_num(0.0, torch.inf, -torch.inf), (~first.isnan()).sum(1)
+
+
+def mask(lengths: Tensor, steps: int) -> Tensor:
+    """True (B, steps) where a step belongs to its sequence."""
+    return torch.arange(steps, device=lengths.device) < lengths[:, None]
+
+
+def zeroed(x: Tensor, lengths: Tensor) -> Tensor:
+    """x (B, T, F) with zeros behind each sequence's end."""
+    return x * mask(lengths, x.shape[1]).unsqueeze(-1).to(x.dtype)
+
+
+def reverse(x: Tensor, lengths: Tensor) -> Tensor:
+    """Each sequence of x (B, T, F) backwards, the padding left where it is."""
+    steps = torch.arange(x.shape[1], device=x.device)
+    places = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
+    return x.gather(1, places.unsqueeze(-1).expand_as(x))
+
+
+class Recurrent(nn.Module):
+    """Layers of an LSTM, a GRU or Elman's network over (B, T, F) -> (B, T, units · directions).
+
+    Dropout acts between layers. The backward direction reads each sequence from its own end.
+    """
+
+    def __init__(
+        self, cell: Cell, inputs: int, units: int, layers: int = 1, bidirectional: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        make = CELLS[cell]
+        self.width = units * (2 if bidirectional else 1)
+        widths = [inputs] + [self.width] * (layers - 1)
+        self.forward_layers = nn.ModuleList(make(width, units, batch_first=True) for width in widths)
+        backward = widths if bidirectional else []
+        self.backward_layers = nn.ModuleList(make(width, units, batch_first=True) for width in backward)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        for number, layer in enumerate(self.forward_layers):
+            x = self.dropout(x) if number else x
+            out = layer(x)[0]
+            if self.backward_layers:
+                back = self.backward_layers[number](reverse(x, lengths))[0]
+                out = torch.cat([out, reverse(back, lengths)], -1)
+            x = out
+        return x
+
+
+class Pool(nn.Module):
+    """One vector of a sequence's steps (B, T, F) -> (B, F), its padding left out.
+
+    last: the forward half of the features at the last step, the backward half at the first; mean; max; attention:
+    `Σ_t a_t x_t`, `a = softmax(vᵀ tanh(W x_t + b))` (Yang et al. 2016, without their hierarchy).
+    """
+
+    def __init__(self, kind: Pooling, width: int, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.kind, self.bidirectional = kind, bidirectional
+        if kind == "attention":
+            self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1, bias=False))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        lengths = lengths.clamp(min=1)  # of an empty sequence: one step of zeros
+        inside = mask(lengths, x.shape[1]).unsqueeze(-1)
+        if self.kind == "mean":
+            return (x * inside).sum(1) / lengths.unsqueeze(-1).to(x.dtype)
+        if self.kind == "max":
+            return x.masked_fill(~inside, -torch.inf).amax(1)
+        if self.kind == "attention":
+            return (F.softmax(self.score(x).masked_fill(~inside, -torch.inf), 1) * x).sum(1)
+        last = x.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, x.shape[2])).squeeze(1)
+        if not self.bidirectional:
+            return last
+        half = x.shape[2] // 2
+        return torch.cat([last[:, :half], x[:, 0, half:]], -1)
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch norm of (B, T, F) over the steps that belong to a sequence: `(v − μ)/√(σ² + ε)·γ + β`, zeros elsewhere.
+
+    Mean and variance are those of the real steps only, so a batch's padding changes nothing.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        inside = mask(lengths, x.shape[1]).unsqueeze(-1)
+        if self.training:
+            count = inside.sum().to(torch.float32)
+            wide = x.float() * inside
+            mean = wide.sum((0, 1)) / count
+            variance = ((x.float() - mean).square() * inside).sum((0, 1)) / count
+            with torch.no_grad():
+                unbiased = variance * (count / (count - 1).clamp(min=1))
+                self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr, arg-type]
+                self.running_var.lerp_(unbiased, self.momentum)  # type: ignore[union-attr, arg-type]
+                self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        else:
+            assert self.running_mean is not None and self.running_var is not None
+            mean, variance = self.running_mean, self.running_var
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (x * scale + (self.bias - mean * scale)).to(x.dtype) * inside
