@@ -104,6 +104,15 @@ def test_errors_of_an_example_are_means_over_its_targets() -> None:
     assert squared_error(out, y).tolist() == [5.0]
 
 
+def test_errors_of_standardised_targets_are_in_their_own_unit_and_r2_is_the_same() -> None:
+    spec = Spec("tabular", (4,), 2, "regression", target_mean=(3.0, -1.0), target_std=(10.0, 0.5))
+    out, y = targets()
+    mean, unit = torch.tensor(spec.target_mean), torch.tensor(spec.target_std)
+    for name, metric in metrics_for(spec).items():
+        ours = metric.finish(metric.per_example((out - mean) / unit, (y - mean) / unit).double().mean(0))
+        assert ours.item() == pytest.approx(over_batches(name, out, y, 101), rel=1e-5)
+
+
 def test_the_headline_metric_stands_first(tabular: Spec, regression: Spec) -> None:
     assert next(iter(metrics_for(tabular))) == "accuracy"
     assert next(iter(metrics_for(regression))) == "r2"

@@ -49,7 +49,7 @@ def arrays(name: str) -> tuple[np.ndarray, np.ndarray]:
 def trained(place: Path, data: str, *overrides: str, steps: int) -> tuple[np.ndarray, float]:
     """Weights and bias of a linear model after so many steps, each on all examples."""
     choices = ["model=linreg", f"data._target_=test_optima.{data}", "data.val_fraction=0", "data.test_fraction=0"]
-    choices += ["data.batch_size=full", "callbacks=minimal", f"trainer.max_steps={steps}"]
+    choices += ["data.scale_target=false", "data.batch_size=full", "callbacks=minimal", f"trainer.max_steps={steps}"]
     run = build(config(*choices, *overrides), place)
     fit(run.state, run.engine, run.data, run.schedule, eval_every=steps, log_every=steps)
     weight, bias = (p.detach().double().numpy() for p in run.state.model.parameters())

@@ -7,6 +7,7 @@ examples, and `finish` turns the mean into the figure. None of them waits for th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,18 @@ class Metric(NamedTuple):
     per_example: Callable[[Tensor, Tensor], Tensor]
     finish: Callable[[Tensor], Tensor] = lambda mean: mean
     higher: bool = False
+
+
+class Unit:
+    """The units of the targets (T,), on the device of a tensor; copied there once, since copies make a GPU wait."""
+
+    def __init__(self, deviations: tuple[float, ...]):
+        self._on = {torch.device("cpu"): torch.tensor(deviations)}
+
+    def __call__(self, like: Tensor) -> Tensor:
+        if like.device not in self._on:
+            self._on[like.device] = self._on[torch.device("cpu")].to(like.device)
+        return self._on[like.device]
 
 
 def predicted_class(out: Tensor) -> Tensor:
@@ -51,14 +64,16 @@ def _error(out: Tensor, y: Tensor) -> Tensor:
     return out.float() - y
 
 
-def absolute_error(out: Tensor, y: Tensor) -> Tensor:
-    """`(1/T) Σ_t |out_t − y_t|`, in the target's unit."""
-    return _error(out, y).abs().flatten(1).mean(1)
+def absolute_error(out: Tensor, y: Tensor, unit: Unit | None = None) -> Tensor:
+    """`(1/T) Σ_t |out_t − y_t| u_t`, in the targets' own units where `u` are the deviations they were divided by."""
+    error = _error(out, y).abs()
+    return (error if unit is None else error * unit(error)).flatten(1).mean(1)
 
 
-def squared_error(out: Tensor, y: Tensor) -> Tensor:
-    """`(1/T) Σ_t (out_t − y_t)²`."""
-    return _error(out, y).square().flatten(1).mean(1)
+def squared_error(out: Tensor, y: Tensor, unit: Unit | None = None) -> Tensor:
+    """`(1/T) Σ_t ((out_t − y_t) u_t)²`."""
+    error = _error(out, y)
+    return (error if unit is None else error * unit(error)).square().flatten(1).mean(1)
 
 
 def _r2_statistics(out: Tensor, y: Tensor) -> Tensor:
@@ -85,8 +100,16 @@ METRICS: dict[str, dict[str, Metric]] = {
 
 
 def metrics_for(spec: Spec, *, margins: bool = False) -> dict[str, Metric]:
-    """The metrics reported for a task besides the loss, the headline first; the 0-1 loss beside a loss of `margins`."""
-    return METRICS[spec.task] | ({"zero_one": Metric(zero_one)} if margins else {})
+    """The metrics reported for a task besides the loss, the headline first; the 0-1 loss beside a loss of `margins`.
+
+    RMSE and MAE are in the unit of the target, also where it is standardised for the loss.
+    """
+    metrics = METRICS[spec.task] | ({"zero_one": Metric(zero_one)} if margins else {})
+    if spec.target_std:
+        unit = Unit(spec.target_std)
+        metrics["rmse"] = Metric(partial(squared_error, unit=unit), torch.sqrt)
+        metrics["mae"] = Metric(partial(absolute_error, unit=unit))
+    return metrics
 
 
 def higher_is_better(name: str, mode: str | None = None) -> bool:

@@ -6,6 +6,7 @@ from math import prod
 
 from torch import nn
 
+from dlkit.models.embedded import needs_numbers
 from dlkit.models.fit import needs_dense
 from dlkit.types import Spec
 
@@ -17,6 +18,7 @@ def linear(spec: Spec, outputs: int) -> nn.Module:
     hinge loss and `γ Σ w²` the linear support vector machine; with the loss `(−M)₊` Rosenblatt's perceptron.
     """
     needs_dense("a linear model", spec)
+    needs_numbers("a linear model", spec)
     return nn.Sequential(nn.Flatten(), nn.Linear(prod(spec.input_shape), outputs))
 
 
