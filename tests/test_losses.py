@@ -80,6 +80,38 @@ def test_cross_entropy_of_a_distribution_with_itself_is_its_entropy() -> None:
     assert CrossEntropy(spec(3))(p.log(), p).item() == pytest.approx(1.5 * log(2))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, "balanced", [1.0, 5.0, 0.5]])
+def test_cross_entropy_of_mixed_classes_is_the_mix_of_their_cross_entropies(weights: Any, smoothing: float) -> None:
+    loss = CrossEntropy(spec(3, (30, 20, 10)), label_smoothing=smoothing, class_weights=weights)
+    out, a, b = torch.randn(8, 3), torch.randint(3, (8,)), torch.randint(3, (8,))
+    mixed = 0.3 * torch.eye(3)[a] + 0.7 * torch.eye(3)[b]
+    torch.testing.assert_close(loss(out, mixed), 0.3 * loss(out, a) + 0.7 * loss(out, b))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_binary_cross_entropy_of_mixed_classes_is_the_mix_too(classes: int) -> None:
+    loss = BinaryCrossEntropy(spec(classes))
+    out, a, b = torch.randn(8, loss.outputs), torch.randint(classes, (8,)), torch.randint(classes, (8,))
+    mixed = 0.3 * torch.eye(classes)[a] + 0.7 * torch.eye(classes)[b]
+    torch.testing.assert_close(loss(out, mixed), 0.3 * loss(out, a) + 0.7 * loss(out, b))
+
+
+@pytest.mark.parametrize("name", [*MARGIN, "focal"])
+def test_losses_that_take_no_shares_of_classes_say_so_in_one_line(name: str) -> None:
+    loss, out, y = suitable(name)
+    with pytest.raises(ValueError, match=rf"loss={name} takes no shares .*data.augment.mixup.*cross_entropy") as caught:
+        loss(out, torch.eye(3)[y])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_building_a_run_refuses_mixing_with_a_margin_loss(mixing: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="loss=hinge takes no shares of classes"):
+        build(config("model=logreg", "loss=hinge", f"data.augment.{mixing}=0.2"), tmp_path)
+    build(config("model=logreg", "loss=mse", f"data.augment.{mixing}=0.2"), tmp_path)
+
+
 def test_cross_entropy_equals_log_loss_of_scikit_learn() -> None:
     from sklearn.metrics import log_loss
 

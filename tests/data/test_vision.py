@@ -8,10 +8,11 @@ import pytest
 import torch
 import torchvision.datasets
 from builders import write_idx_set
+from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from dlkit.data import vision
-from dlkit.data.vision import cifar10, digits, fashion_mnist, mnist
+from dlkit.data.vision import cifar10, cifar100, digits, fashion_mnist, kmnist, mnist, svhn
 
 
 @pytest.fixture
@@ -30,7 +31,9 @@ def test_digits_equal_sklearn():
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize(("source", "reference"), [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST")])
+@pytest.mark.parametrize(
+    ("source", "reference"), [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST"), (kmnist, "KMNIST")]
+)
 def test_mnist_files_are_read_as_torchvision_reads_them(tmp_path, source, reference, compressed, monkeypatch, offline):
     write_idx_set(tmp_path / "ours" / reference / "raw", compressed=compressed)
     write_idx_set(tmp_path / "theirs" / reference / "raw", compressed=False)
@@ -39,8 +42,8 @@ def test_mnist_files_are_read_as_torchvision_reads_them(tmp_path, source, refere
         dataset = getattr(torchvision.datasets, reference)(tmp_path / "theirs", train=train)
         x, y = examples.splits[split]
         assert torch.equal(x[:, 0], dataset.data) and torch.equal(y, dataset.targets)
-    if source is fashion_mnist:
-        assert list(examples.classes) == torchvision.datasets.FashionMNIST.classes
+    if source is not mnist:
+        assert list(examples.classes) == getattr(torchvision.datasets, reference).classes
 
 
 def test_compressed_files_are_not_unpacked_into_their_folder(tmp_path):
@@ -62,7 +65,7 @@ def test_missing_files_are_named_without_a_download(tmp_path):
     )
 
 
-@pytest.mark.parametrize("source", [mnist, cifar10])
+@pytest.mark.parametrize("source", [mnist, kmnist, cifar10, cifar100, svhn])
 def test_a_failing_download_is_one_line_with_its_cause(tmp_path, source, offline):
     with pytest.raises(ValueError, match=r"data.root=.*could not be fetched or read: .*no network here") as caught:
         source(root=str(tmp_path), download=True)
@@ -151,6 +154,67 @@ def test_cifar10_names_missing_and_refuses_damaged_files(small_cifar):
     path.unlink()
     with pytest.raises(ValueError, match=r"cifar-10-batches-py: data_batch_3 not found"):
         cifar10(root=str(root), download=False)
+
+
+@pytest.fixture
+def small_cifar100(tmp_path, monkeypatch):
+    """Four images to train on and two to test on, and torchvision's class told to expect these files."""
+    kind = torchvision.datasets.CIFAR100
+    folder = tmp_path / kind.base_folder
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 3072), dtype=np.uint8)
+    for name, rows, listed in (("train", slice(4), "train_list"), ("test", slice(4, 6), "test_list")):
+        content = {"data": pixels[rows], "fine_labels": [7, 99, 0, 7][: len(pixels[rows])], "coarse_labels": [1] * 4}
+        (folder / name).write_bytes(pickle.dumps(content))
+        monkeypatch.setattr(kind, listed, [[name, hashlib.md5((folder / name).read_bytes()).hexdigest()]])
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [f"c{i}" for i in range(100)]}))
+    md5 = hashlib.md5((folder / "meta").read_bytes()).hexdigest()
+    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": md5})
+    return tmp_path, pixels
+
+
+def test_cifar100_has_the_fine_classes(small_cifar100, offline):
+    root, pixels = small_cifar100
+    examples = cifar100(root=str(root), download=True)
+    x, y = examples.splits["train"]
+    assert np.array_equal(x.flatten(1).numpy(), pixels[:4]) and y.tolist() == [7, 99, 0, 7]
+    assert np.array_equal(examples.splits["test"][0].flatten(1).numpy(), pixels[4:])
+    assert len(examples.classes) == 100 and examples.classes[99] == "c99"
+
+
+@pytest.fixture
+def small_svhn(tmp_path, monkeypatch):
+    """Three images to train on and two to test on, and torchvision's class told to expect these files."""
+    folder = tmp_path / "SVHN"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 5), dtype=np.uint8)
+    listed = {}
+    for split, part, labels in (("train", slice(3), [10, 1, 9]), ("test", slice(3, 5), [2, 10])):
+        path = folder / f"{split}_32x32.mat"
+        savemat(path, {"X": pixels[..., part], "y": np.array(labels, dtype=np.uint8)[:, None]})
+        listed[split] = ["http://nowhere.invalid", path.name, hashlib.md5(path.read_bytes()).hexdigest()]
+    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", listed)
+    return tmp_path, pixels
+
+
+def test_svhn_turns_matlabs_axes_and_calls_ten_zero(small_svhn, offline):
+    root, pixels = small_svhn
+    examples = svhn(root=str(root), download=True)
+    x, y = examples.splits["train"]
+    assert x.shape == (3, 3, 32, 32) and x.is_contiguous() and x[1, 2, 5, 7] == pixels[5, 7, 2, 1]
+    assert y.tolist() == [0, 1, 9] and examples.splits["test"][1].tolist() == [2, 0]
+    assert examples.classes == tuple("0123456789")
+
+
+def test_svhn_names_missing_and_refuses_damaged_files(small_svhn):
+    root, _ = small_svhn
+    path = root / "SVHN" / "test_32x32.mat"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match=r"SVHN could not be fetched or read: .*corrupted"):
+        svhn(root=str(root), download=False)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"SVHN: test_32x32.mat not found; set data.root"):
+        svhn(root=str(root), download=False)
 
 
 @pytest.mark.parametrize(("source", "folder"), [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST")])

@@ -8,16 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlkit.types import Batch, Degrees, Fraction, NonNegativeInt, Spec
+from dlkit.data.mix import mix
+from dlkit.types import Batch, Degrees, Fraction, NonNegative, NonNegativeInt, Spec
 
 DRAWS = 8  # uniform numbers an image; fixed, so that switching one option leaves the others' draws as they were
 
 
 class Augment:
-    """Flip, crop, shift and rotate, erase, in this order, drawn anew for every image of every batch; 0 is off.
+    """Flip, crop, shift and rotate, erase, mix, in this order, drawn anew for every image of every batch; 0 is off.
 
     What lies outside an image is its mirror image, and an erased square takes the image's own mean in each channel. So
     augmenting commutes with normalisation, and normalised images can be augmented.
+
+    Mixup (Zhang et al. 2018) is `λ x + (1 − λ) x'` with the same of the targets, `λ ~ Beta(α, α)`, x' another image of
+    the batch; CutMix (Yun et al. 2019) puts a rectangle of x' into x, λ the share of pixels that stay. Their targets
+    are shares of classes, float (B, classes), which not every loss takes.
 
     An augmentation of your own is a class with `check` and `__call__`, named by `data.augment._target_`.
     """
@@ -30,25 +35,31 @@ class Augment:
         shift: Fraction = 0.0,
         rotate: Degrees = 0.0,
         erase: Fraction = 0.0,
+        mixup: NonNegative = 0.0,
+        cutmix: NonNegative = 0.0,
     ) -> None:
         self.crop = crop  # whole pixels each way
         self.flip = flip  # probability
         self.shift = shift  # fraction of height and width, each way
         self.rotate = rotate  # degrees each way
         self.erase = erase  # sides of the square as a fraction of height and width
+        self.mixup, self.cutmix = mixup, cutmix  # α of the two
+        self.options = {name: value for name, value in vars(self).items() if value}
+        self.classes = 0  # how many; known once `check` has seen the data
 
     def __bool__(self) -> bool:
         """Whether anything is on."""
-        return any(vars(self).values())
+        return bool(self.options)
 
     def check(self, spec: Spec) -> None:
         """Raise ValueError where these options do not suit the data."""
-        options = ", ".join(f"data.augment.{name}={value}" for name, value in vars(self).items() if value)
+        options = ", ".join(f"data.augment.{name}={value}" for name, value in self.options.items())
         if spec.kind != "image":
             raise ValueError(f"{options}: only images can be augmented, this data is {spec.kind}; expected 0")
         side = min(spec.input_shape[1:])
         if self.crop >= side:
             raise ValueError(f"data.augment.crop={self.crop}: expected less than the image's side, {side} pixels")
+        self.classes = spec.num_outputs
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Images (B, C, H, W) -> changed images (B, C, H, W); all randomness comes from `generator`."""
@@ -67,6 +78,8 @@ class Augment:
         if self.erase:
             sides = max(1, round(self.erase * height)), max(1, round(self.erase * width))
             x = erase(x, _whole(u[6], height - sides[0]), _whole(u[7], width - sides[1]), sides)
+        if self.mixup or self.cutmix:
+            return mix(Batch(x, batch.y), self.classes, self.mixup, self.cutmix, generator)
         return Batch(x, batch.y)
 
 

@@ -1,12 +1,124 @@
-"""Skeleton."""
+"""Data read from files while the model trains: for sets that do not fit into memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlkit.data.order import Sampler, epoch_order
+from dlkit.data.raw import Ragged
+from dlkit.data.reading import read_batches
+from dlkit.data.resident import EVAL_BYTES, EVAL_BYTES_CPU, EVAL_EXAMPLES
+from dlkit.rng import AUGMENT, stream
+from dlkit.types import Augmentation, Batch, Encoder, Spec
 
 
 class StreamedData:
-    """Skeleton."""
+    """Splits of `Files` (or of examples in memory), read by worker processes, encoded and augmented on the device.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        raise NotImplementedError
+    Batch k is a pure function of (seed, k), the same as of `ResidentData`, whatever the number of workers: what is in a
+    batch is decided in this process, and workers only read. They start with the second batch, so that a look at the
+    first costs no processes, and end with the iterator.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        files: dict[str, tuple[Any, Tensor]],
+        encoder: Encoder,
+        digest: str,
+        *,
+        device: torch.device | str,
+        batch_size: int,
+        seed: int,
+        augment: Augmentation | None = None,
+        sampler: Sampler = "uniform",
+        limit_batches: int = 0,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.encoder, self.batch_size, self.augment, self.notes = encoder, batch_size, augment, notes
+        self.split_sizes = {name: len(y) for name, (_, y) in files.items()}
+        self.steps_per_epoch = self.split_sizes["train"] // batch_size
+        if limit_batches:
+            self.steps_per_epoch = min(self.steps_per_epoch, limit_batches)
+        self._device, self._digest, self._seed, self._limit = torch.device(device), digest, seed, limit_batches
+        self._sampler = sampler
+        self._labels = files["train"][1]
+        self._splits = {name: (x, y.to(self._device)) for name, (x, y) in files.items()}
+        self._format = torch.contiguous_format
+        one = self._encoded(next(read_batches(files["train"][0], iter([torch.tensor([0])]))))
+        self._bytes = one.nbytes
+        self.spec = replace(spec, input_shape=tuple(one.shape[1:]), **encoder.promises())
+
+    def fingerprint(self) -> str:
+        """A digest of names and sizes of the files of all splits."""
+        return self._digest
+
+    def targets(self, split: str) -> Tensor:
+        """Targets of a split in its order, on the device."""
+        return self._splits[split][1]
+
+    def lengths(self, split: str) -> None:
+        """None: only reading all files would tell."""
+
+    def use_channels_last(self) -> None:
+        """Gives images in channels_last memory format from now on."""
+        if len(self.spec.input_shape) == 3:
+            self._format = torch.channels_last
+
+    def train(self, step: int) -> Iterator[Batch]:
+        """Endless batches from global step `step` on."""
+        x, y = self._splits["train"]
+        orders = self._plan(step), self._plan(step)
+        pin = self._device.type == "cuda"
+        for chosen, raw in zip(orders[0], read_batches(x, orders[1], pin=pin, start_late=True), strict=True):
+            batch = self._batch(raw, y, chosen)
+            if self.augment is not None:
+                changed = self.augment(batch, stream(AUGMENT, self._seed, step))
+                batch = Batch(self._formatted(changed.x), changed.y)
+            yield batch
+            step += 1
+
+    def eval(self, split: str) -> Iterator[Batch]:
+        """Each example of a split once, in order; the last batch may be short."""
+        if split not in self._splits:
+            raise ValueError(f"no {split} split: there are {', '.join(self._splits)} (data.{split}_fraction makes one)")
+        x, y = self._splits[split]
+        budget = EVAL_BYTES_CPU if self._device.type == "cpu" else EVAL_BYTES
+        parts = torch.arange(len(y)).split(max(1, min(EVAL_EXAMPLES, budget // self._bytes)))
+        parts = parts[: self._limit] if self._limit else parts
+        for chosen, raw in zip(parts, read_batches(x, iter(parts), pin=self._device.type == "cuda"), strict=True):
+            yield self._batch(raw, y, chosen)
+
+    def _plan(self, step: int) -> Iterator[Tensor]:
+        """The indices (B,) of each batch from `step` on."""
+        full = self.batch_size == len(self._labels) and self._sampler == "uniform"
+        while True:
+            epoch, first = divmod(step, self.steps_per_epoch)
+            # Of the whole split the order changes nothing.
+            order = torch.arange(len(self._labels)) if full else self._order(epoch)
+            yield from islice(order.split(self.batch_size), first, self.steps_per_epoch)
+            step += self.steps_per_epoch - first
+
+    def _order(self, epoch: int) -> Tensor:
+        return epoch_order(self._seed, epoch, self._labels, self._sampler)
+
+    def _batch(self, raw: Any, y: Tensor, chosen: Tensor) -> Batch:
+        # non_blocking: no sync; the copy of memory that is not pinned is finished when the call returns
+        return Batch(self._encoded(raw), y.index_select(0, chosen.to(self._device, non_blocking=True)))
+
+    def _encoded(self, raw: Any) -> Tensor:
+        if isinstance(raw, Tensor):
+            raw = raw.to(self._device, non_blocking=True)
+        encoded = self.encoder.encode(raw, self._device)
+        if isinstance(encoded, Ragged):
+            encoded = encoded.padded(torch.arange(len(encoded)))
+        return self._formatted(encoded)
+
+    def _formatted(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=self._format)

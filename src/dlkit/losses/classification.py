@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlkit.losses.margin import linked
-from dlkit.losses.targets import logits, needs_classes, shares
+from dlkit.losses.targets import logits, needs_classes, refuse_shares, shares
 from dlkit.types import Fraction, NonNegative, Spec
 
 
@@ -61,6 +61,7 @@ class Focal:
         self.outputs, self.gamma = spec.num_outputs, gamma
 
     def __call__(self, out: Tensor, y: Tensor) -> Tensor:
+        refuse_shares("focal", y)
         log_p = out.log_softmax(-1)
         true = shares(out, y) > 0
         log_rest = log_p.masked_fill(true, -torch.inf).logsumexp(-1)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlkit.losses.targets import logits, needs_classes, signs
+from dlkit.losses.targets import logits, needs_classes, refuse_shares, signs
 from dlkit.types import Spec
 
 
@@ -40,6 +40,7 @@ class Margin:
         self.outputs = logits(spec)
 
     def __call__(self, out: Tensor, y: Tensor) -> Tensor:
+        refuse_shares(self.name, y)
         return self.phi(signs(out, y) * out).sum(-1)
 
     def probabilities(self, out: Tensor) -> Tensor:

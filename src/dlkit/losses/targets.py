@@ -22,6 +22,15 @@ def needs_numbers(loss: str, spec: Spec) -> None:
         raise ValueError(f"loss={loss} needs numbers as targets, but this data has classes: try loss=cross_entropy")
 
 
+def refuse_shares(loss: str, y: Tensor) -> None:
+    """Raises ValueError where the targets are shares of classes, as Mixup and CutMix make them."""
+    if y.is_floating_point():
+        raise ValueError(
+            f"loss={loss} takes no shares of classes, which data.augment.mixup and data.augment.cutmix make: "
+            "train with loss=cross_entropy, bce or mse, or set both to 0"
+        )
+
+
 def logits(spec: Spec) -> int:
     """How many logits tell the classes apart, each from the rest: one for two classes, else one a class."""
     return 1 if spec.num_outputs == 2 else spec.num_outputs

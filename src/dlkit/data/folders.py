@@ -1,0 +1,161 @@
+"""A folder a class, with or without train, val and test above: which files there are, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dlkit.data.problems import Problems
+
+NAMES = {  # folders that are splits
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+LITTER = ("thumbs.db", "desktop.ini")  # what file managers leave; hidden files are passed over too
+Listing = dict[str, list[tuple[Path, str]]]
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The files of each split with the name of their class; in every split in the order of their paths.
+
+    problems = Problems(on_error)
+    found = list_classes(Path(root), {".png", ".jpg"}, problems)
+    bad = {path for path in found.every_path() if not readable(path)}   # and problems.add(str(path), why) for each
+    found = found.without(bad, problems)
+    notes = problems.settle()                                           # raises, or counts what was left out
+    for split in found.splits: x, y = read(found.paths(split)), found.labels(split)
+    """
+
+    splits: Listing  # "train" always; "val" and "test" where the folder has them
+    classes: tuple[str, ...]  # sorted names of the training split's classes
+
+    def paths(self, split: str) -> list[Path]:
+        return [path for path, _ in self.splits[split]]
+
+    def every_path(self) -> list[Path]:
+        """The files of all splits, one split after the other."""
+        return [path for split in self.splits for path in self.paths(split)]
+
+    def labels(self, split: str) -> Tensor:
+        """The number of each file's class, int64 (N,)."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return torch.tensor([numbers[name] for _, name in self.splits[split]], dtype=torch.int64)
+
+    def without(self, bad: Collection[Path], problems: Problems) -> ClassFolders:
+        """What is left when the files in `bad` cannot be used. Classes left with too few files are problems too."""
+        if not bad:
+            return self
+        gone = set(bad)
+        left = {name: [pair for pair in pairs if pair[0] not in gone] for name, pairs in self.splits.items()}
+        return _checked(left, problems)
+
+
+def list_classes(root: Path, extensions: Collection[str], problems: Problems, kind: str = "") -> ClassFolders:
+    """The files with one of the `extensions` (".wav", in any case) in the folders of classes under `root`.
+
+    `root` holds a folder a class; or the folders train and val or test (or train alone), and these a folder a class.
+    A class's folder may have folders in it. Hidden files are passed over, and so is what lies beside the folders of
+    classes and is not of these kinds (a README). Added to `problems`: files of other kinds in a class's folder, files
+    without a class, empty files, classes without files or with only one to train on, classes of val and test that
+    train has not. Raises ValueError where `root` is no folder or has no two classes. `kind` says what the files are
+    where the extensions are too many to be listed: "an image".
+    """
+    if not root.is_dir():
+        raise ValueError(f"data.root={root}: no such folder")
+    wanted = {extension.lower() for extension in extensions}
+    folders = _split_folders(root, problems)
+    kind = kind or f"a {' or '.join(sorted(wanted))} file"
+    splits = {name: _files(folder, wanted, problems, kind) for name, folder in folders.items()}
+    if not any(splits.values()):
+        raise ValueError(f"data.root={root}: no folder of a class in it holds {kind}")
+    return _checked(splits, problems)
+
+
+def _split_folders(root: Path, problems: Problems) -> dict[str, Path]:
+    """The folder of each split; {"train": root} where the folders in `root` are classes."""
+    names = {alias: name for name, aliases in NAMES.items() for alias in aliases}
+    inside = _folders(root)
+    found: dict[str, Path] = {}
+    for folder in inside:
+        name = names.get(folder.name.lower())
+        if name in found:
+            raise ValueError(f"data.root={root}: {found[name].name} and {folder.name} both mean {name}; keep one")
+        if name:
+            found[name] = folder
+    if "train" not in found or (len(found) == 1 and len(inside) > 1):  # a class may be called train
+        return {"train": root}
+    for folder in inside:
+        if folder not in found.values():
+            problems.add(str(folder), f"not one of {', '.join(NAMES)}, the other folders beside it")
+    return {name: found[name] for name in NAMES if name in found}
+
+
+def _files(top: Path, wanted: set[str], problems: Problems, kind: str) -> list[tuple[Path, str]]:
+    """(file, class) of every folder of a class in `top`."""
+    found = []
+    for path in sorted(top.iterdir()):
+        if path.is_file() and path.suffix.lower() in wanted and not _hidden(path.name):
+            problems.add(str(path), "lies in no class's folder")
+    for folder in _folders(top):
+        files = [path for path in _walk(folder) if _is_good(path, wanted, problems, kind)]
+        if not files:
+            problems.add(str(folder), "a class without files")
+        found += [(path, folder.name) for path in files]
+    return found
+
+
+def _is_good(path: Path, wanted: set[str], problems: Problems, kind: str) -> bool:
+    if path.suffix.lower() not in wanted:
+        problems.add(str(path), f"not {kind}")
+    elif path.stat().st_size == 0:
+        problems.add(str(path), "the file is empty")
+    else:
+        return True
+    return False
+
+
+def _checked(splits: Listing, problems: Problems) -> ClassFolders:
+    """Without the classes that cannot be trained, each a problem."""
+    counts = Counter(name for _, name in splits["train"])
+    for path, name in splits["train"]:
+        if counts[name] == 1:
+            problems.add(str(path), "the only file of its class in the training split; expected two or more")
+    classes = tuple(sorted(name for name, count in counts.items() if count > 1))
+    kept: Listing = {}
+    for split, pairs in splits.items():
+        for path, name in pairs:
+            if split != "train" and name not in classes:
+                problems.add(str(path), f"in {split}, but the training split has not two files of class {name}")
+        kept[split] = [(path, name) for path, name in pairs if name in classes]
+    if len(classes) < 2:
+        problems.settle()  # names what is wrong with the others, where that is an error
+        raise ValueError(f"data.root: {len(classes)} classes with two or more training files; expected at least 2")
+    for split in [split for split in kept if not kept[split]]:
+        problems.add(split, "a split without files")
+        del kept[split]
+    return ClassFolders(kept, classes)
+
+
+def _folders(top: Path) -> list[Path]:
+    return sorted(path for path in top.iterdir() if path.is_dir() and not _hidden(path.name))
+
+
+def _walk(top: Path) -> list[Path]:
+    """All files under `top`, at any depth, but hidden ones."""
+    found = []
+    for folder, inside, names in os.walk(top):
+        inside[:] = [name for name in inside if not _hidden(name)]
+        found += [Path(folder) / name for name in names if not _hidden(name)]
+    return sorted(found)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in LITTER
