@@ -21,7 +21,17 @@ Gain = Positive | Literal["auto"]
 Layer = nn.Linear | nn.modules.conv._ConvNd | nn.Embedding | nn.RNNBase | nn.RNNCellBase
 FEEDFORWARD = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-PASSIVE = ("batchnorm", "dropout", "flatten", "instancenorm", "linear", "normalization", "padding", "pooling")
+PASSIVE = (
+    "batchnorm",
+    "container",
+    "dropout",
+    "flatten",
+    "instancenorm",
+    "linear",
+    "normalization",
+    "padding",
+    "pooling",
+)
 
 
 def default(model: nn.Module, batch: Batch) -> None:
@@ -161,9 +171,11 @@ def _layers(model: nn.Module, gains: bool) -> Iterator[tuple[Layer, float]]:
 
 
 def _acts(module: nn.Module) -> bool:
-    """Whether a module without parts is more than a norm, a pooling and the like, told by its file in torch."""
+    """Whether a module without parts is more than a norm, a pooling and the like, told by its file."""
     package, _, file = type(module).__module__.rpartition(".")
-    return package != "torch.nn.modules" or file not in PASSIVE
+    if package == "torch.nn.modules":
+        return file not in PASSIVE
+    return file == "activations" or package not in ("dlkit.models", "torchaudio.transforms")
 
 
 def _fan_in(weight: Tensor) -> int:

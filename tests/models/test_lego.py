@@ -67,8 +67,8 @@ STACKS: list[tuple[str, list[Any], list[tuple[int, ...]]]] = [  # shapes of an e
     ("tokens", [{"embedding": 6}, {"lstm": 4}, OUT], [(12, 6), (4,), (3,)]),
     (
         "tokens",
-        [{"embedding": 6}, {"conv": 4}, {"pool": {"size": 2, "kind": "avg"}}, "mean", OUT],
-        [(12, 6), (12, 4), (6, 4), (4,), (3,)],
+        [{"embedding": 6}, {"conv": 4}, "relu", "mean", OUT],
+        [(12, 6), (12, 4), (12, 4), (4,), (3,)],
     ),
 ]
 
@@ -184,6 +184,37 @@ def test_a_wrong_stack_is_explained_in_one_line(layers: list[Any], message: str,
 def test_text_begins_with_an_embedding() -> None:
     with pytest.raises(ValueError, match=r"layer 1 lstm: takes numbers; put \{embedding: 64\} before it"):
         lego(TOKENS, 3, layers=[{"lstm": 8}, OUT])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"conv": {"channels": 5, "kernel": 5}}, "sigmoid", {"conv": 4}, "mean"],
+        [{"linear": 5}, "layernorm", {"lstm": {"units": 4, "bidirectional": True, "sequence": True}}, {"gru": 3}],
+        [{"rnn": {"units": 4, "bidirectional": True}}, "batchnorm"],
+    ],
+)
+def test_the_padding_of_texts_changes_nothing(layers: list[Any]) -> None:
+    model = lego(TOKENS, 3, layers=[{"embedding": 6}, *layers, OUT]).eval()
+    x = torch.randint(1, 50, (4, 9))
+    for row, length in enumerate(lengths := [9, 4, 1, 0]):
+        x[row, length:] = 0
+    together = model(x)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(model(x[row : row + 1, :length])[0], together[row], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer", ["pool", {"conv": {"channels": 3, "kernel": 4}}, {"conv": {"channels": 3, "stride": 2}}, "flatten"]
+)
+def test_what_changes_a_texts_steps_is_refused(layer: Any) -> None:
+    with pytest.raises(ValueError, match=r"layer 2 \w+: a text must keep its steps here, .* model=lstm_text \(gets"):
+        lego(TOKENS, 3, layers=[{"embedding": 6}, layer, "mean", OUT])
+
+
+def test_batch_norm_over_the_steps_of_texts_is_refused() -> None:
+    with pytest.raises(ValueError, match="layer 2 batchnorm: would count the padding of texts; take layernorm"):
+        lego(TOKENS, 3, layers=[{"embedding": 6}, "batchnorm", "mean", OUT])
 
 
 def test_a_stack_without_weights_is_refused() -> None:

@@ -18,3 +18,25 @@ def needs_image(model: str, spec: Spec) -> None:
             f"{model} takes images, but this data is of kind {spec.kind} with examples of shape "
             f"{spec.input_shape}: try model=mlp"
         )
+
+
+def needs_tokens(model: str, spec: Spec) -> int:
+    """The number of tokens. Raises ValueError unless an example is a text of tokens (T,)."""
+    if spec.kind != "tokens":
+        raise ValueError(f"{model} takes texts, but this data is of kind {spec.kind}: {_instead(spec)}")
+    assert spec.vocab_size is not None, "a Spec of tokens without vocab_size"
+    return spec.vocab_size
+
+
+def needs_waveform(model: str, spec: Spec) -> int:
+    """The sample rate in Hz. Raises ValueError unless an example is a recording (T,)."""
+    if spec.kind != "waveform":
+        raise ValueError(f"{model} takes recordings, but this data is of kind {spec.kind}: {_instead(spec)}")
+    assert spec.sample_rate is not None, "a Spec of waveforms without sample_rate"
+    return spec.sample_rate
+
+
+def _instead(spec: Spec) -> str:
+    """Which model to try."""
+    fitting = {"tokens": "lstm_text", "waveform": "cnn_speech", "image": "cnn"}
+    return f"try model={fitting.get(spec.kind, 'mlp')}"

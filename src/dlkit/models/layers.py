@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlkit.models import sequence as steps
+from dlkit.models.sequence import Cell
 from dlkit.types import Fraction, NonNegativeInt, PositiveInt, Spec
 
 PoolKind = Literal["max", "avg"]
@@ -32,17 +34,16 @@ class OverTime(nn.Module):
 class Recurrent(nn.Module):
     """A recurrent layer's outputs (B, T, F), or (B, F) at the last step; the backward direction ends at the first."""
 
-    def __init__(self, core: nn.RNNBase, sequence: bool):
+    def __init__(self, cell: Cell, inputs: int, units: int, bidirectional: bool, sequence: bool):
         super().__init__()
-        self.core = core
-        self.sequence = sequence
+        self.core = steps.Recurrent(cell, inputs, units, bidirectional=bidirectional)
+        self.pool = None if sequence else steps.Pool("last", self.core.width, bidirectional)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.core(x)[0]
-        if self.sequence:
-            return out
-        units = self.core.hidden_size
-        return torch.cat([out[:, -1, :units], out[:, 0, units:]], dim=1)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None:
+            lengths = torch.full((len(x),), x.shape[1], device=x.device)
+        out: Tensor = self.core(x, lengths)
+        return out if self.pool is None else self.pool(out, lengths)
 
 
 class Columns(nn.Module):
@@ -55,8 +56,26 @@ class Columns(nn.Module):
 class Mean(nn.Module):
     """The mean over places (B, C, H, W) -> (B, C), or over steps (B, T, F) -> (B, F)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            return x.sum(1) / lengths.clamp(min=1).unsqueeze(1).to(x.dtype)  # the padding is zeros
         return x.mean((2, 3)) if x.ndim == 4 else x.mean(1)
+
+
+class Texts(nn.Sequential):
+    """Layers one after the other over tokens (B, T), padded with 0; the padding changes nothing.
+
+    Between the layers it is zeros, as what a convolution sees beyond a text's ends; recurrent layers and the mean know
+    the lengths.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, lengths = steps.unpadded(x)
+        for layer in self:
+            x = layer(x, lengths) if isinstance(layer, Recurrent | Mean) else layer(x)
+            if x.ndim == 3:
+                x = steps.zeroed(x, lengths)
+        return x
 
 
 def linear(spec: Spec, *, units: PositiveInt) -> nn.Module:
@@ -98,6 +117,8 @@ def mean(spec: Spec) -> nn.Module:
 def batchnorm(spec: Spec) -> nn.Module:
     """`(v − μ)/√(σ² + ε)·γ + β` over the batch (Ioffe and Szegedy 2015), for every unit or channel."""
     shape = spec.input_shape
+    if spec.kind == "text" and len(shape) == 2:
+        raise ValueError("would count the padding of texts; take layernorm, or put it behind lstm or mean")
     if len(shape) == 3:
         return nn.BatchNorm2d(shape[0])
     return nn.BatchNorm1d(shape[0]) if len(shape) == 1 else OverTime(nn.BatchNorm1d(shape[1]))
@@ -127,15 +148,15 @@ def columns(spec: Spec) -> nn.Module:
 
 
 def embedding(spec: Spec, *, units: PositiveInt) -> nn.Module:
-    """A learnt vector for every token."""
+    """A learnt vector for every token; zeros for the padding."""
     if spec.kind != "tokens" or spec.vocab_size is None:
         raise ValueError("takes tokens (T,), so only text begins with it")
-    return nn.Embedding(spec.vocab_size, units)
+    return nn.Embedding(spec.vocab_size, units, padding_idx=0)
 
 
 def rnn(spec: Spec, *, units: PositiveInt, bidirectional: bool = False, sequence: bool = False) -> nn.Module:
     """Elman's network, `h_t = tanh(W_x x_t + W_h h_{t−1} + b)`: its last state, or with `sequence` all of them."""
-    return Recurrent(nn.RNN(_steps(spec), units, batch_first=True, bidirectional=bidirectional), sequence)
+    return Recurrent("rnn", _steps(spec), units, bidirectional, sequence)
 
 
 def lstm(spec: Spec, *, units: PositiveInt, bidirectional: bool = False, sequence: bool = False) -> nn.Module:
@@ -143,12 +164,12 @@ def lstm(spec: Spec, *, units: PositiveInt, bidirectional: bool = False, sequenc
 
     `g = tanh(·)`, `i, f, o = σ(W_x x_t + W_h h_{t−1} + b)`; torch keeps all four in one matrix, as i, f, g, o.
     """
-    return Recurrent(nn.LSTM(_steps(spec), units, batch_first=True, bidirectional=bidirectional), sequence)
+    return Recurrent("lstm", _steps(spec), units, bidirectional, sequence)
 
 
 def gru(spec: Spec, *, units: PositiveInt, bidirectional: bool = False, sequence: bool = False) -> nn.Module:
     """Gated recurrent units (Cho et al. 2014)."""
-    return Recurrent(nn.GRU(_steps(spec), units, batch_first=True, bidirectional=bidirectional), sequence)
+    return Recurrent("gru", _steps(spec), units, bidirectional, sequence)
 
 
 PIECES: dict[str, Callable[..., nn.Module]] = {

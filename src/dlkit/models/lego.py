@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from dlkit.models.activations import ACTIVATIONS, make_activation, width_before
-from dlkit.models.layers import PIECES, OverTime, PoolKind
+from dlkit.models.embedded import needs_numbers
+from dlkit.models.layers import PIECES, Mean, OverTime, PoolKind, Recurrent, Texts
 from dlkit.types import Fraction, NonNegativeInt, PositiveInt, Spec
 
 BETWEEN = ("batchnorm", "layernorm", "dropout")  # what may stand between a layer and its activation
@@ -42,6 +43,7 @@ def lego(spec: Spec, outputs: int, *, layers: Sequence[str | dict[str, Any]]) ->
     (`{conv: {channels: 32, kernel: 5}}`); models/layers.py has them all. Any activation is a layer; `maxout` makes the
     layer before it twice as wide. Raises ValueError with the number of the layer that does not fit.
     """
+    needs_numbers("model=lego", spec)
     read = [_read(number, entry) for number, entry in enumerate(layers, start=1)]
     modules, shape = _stack(spec, outputs, read)
     if shape != (outputs,):
@@ -49,7 +51,7 @@ def lego(spec: Spec, outputs: int, *, layers: Sequence[str | dict[str, Any]]) ->
             f"model.layers: the last layer gives {shape}, but the loss wants ({outputs},): "
             "let the list end with {linear: out}"
         )
-    model = nn.Sequential(*modules).train()
+    model = (Texts if spec.kind == "tokens" else nn.Sequential)(*modules).train()
     if not any(True for _ in model.parameters()):
         raise ValueError("model.layers: none of the layers has weights to train; add {linear: out}")
     return model
@@ -63,10 +65,12 @@ def _stack(spec: Spec, outputs: int, layers: list[Layer]) -> tuple[list[nn.Modul
         try:
             modules.append(_make(now, outputs, layers, i))
             shape = _shape_after(modules[-1], now)
+            if now.kind == "text":
+                _check_steps(modules[-1], now.input_shape, shape)
         except (ValueError, RuntimeError) as error:
             why = str(error).splitlines()[0]
             raise ValueError(f"model.layers, layer {i + 1} {layer.name}: {why} (gets {now.input_shape})") from error
-        now = replace(now, kind="hidden", input_shape=shape)
+        now = replace(now, kind="text" if spec.kind == "tokens" else "hidden", input_shape=shape)
     return modules, now.input_shape
 
 
@@ -131,6 +135,12 @@ def _options(layer: Layer, outputs: int) -> dict[str, Any]:
         if argument.default is argument.empty and argument.name not in options:
             raise ValueError(f"{argument.name} is missing; write {{{layer.name}: 32}}")
     return options
+
+
+def _check_steps(module: nn.Module, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    """Raises ValueError where a layer turns a text's steps into others, so that nobody knows which are padding."""
+    if len(before) == 2 and not isinstance(module, Recurrent | Mean) and (len(after) != 2 or after[0] != before[0]):
+        raise ValueError("a text must keep its steps here, as with a conv of odd kernel; or take model=lstm_text")
 
 
 def _shape_after(module: nn.Module, spec: Spec) -> tuple[int, ...]:
