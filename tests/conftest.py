@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from dlkit.cli.configs import folder
+from dlkit.cli.preflight import check
 from dlkit.types import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start
@@ -36,6 +39,17 @@ def real_data() -> Path:
     if place is None:
         pytest.skip("no folder of real data: set DLKIT_DATA")
     return Path(place).resolve()
+
+
+@pytest.fixture
+def refusal() -> Callable[[str], str]:
+    """The only line with which the preflight answers a command."""
+
+    def answer(command: str) -> str:
+        (line,) = check(command.split(), folder()).mistakes
+        return line
+
+    return answer
 
 
 @pytest.fixture(autouse=True)

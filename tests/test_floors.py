@@ -27,13 +27,13 @@ FLOORS: list[set[str]] = [
     },
     {"guard", "rundir", "state", "engine", "callbacks"},
     {"trainer"},
-    {"build", "show", "result", "run", "cli", "library"},
+    {"build", "look", "show", "result", "run", "cli", "library"},
 ]
 BRICKS = FLOORS[1]
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
     ["types", "rng", "log", "settings"],
     ["rundir", "state", "guard", "engine", "callbacks"],
-    ["build", "show", "result", "run", "cli", "library"],
+    ["build", "look", "show", "result", "run", "cli", "library"],
 ]
 
 

@@ -17,12 +17,14 @@ from dlkit import runtime
 from dlkit.callbacks.base import Callback
 from dlkit.callbacks.stopping import TimeLimit
 from dlkit.data.prepare import load
+from dlkit.data.resident import ResidentData
 from dlkit.ema import Ema
 from dlkit.engine import Engine
 from dlkit.inits import finish
 from dlkit.log import log
 from dlkit.losses import Margin
 from dlkit.metrics import metrics_for
+from dlkit.models.speech import Speech
 from dlkit.optim.groups import groups
 from dlkit.rng import INIT, TRAIN, seed_all
 from dlkit.schedules import planned
@@ -63,6 +65,8 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     model = build_model(cfg, data, loss, first, trainer, device)
     begin_from(cfg, model, saved)
     rows = rehearse(model, loss, first)
+    if features_once(model, data):
+        first = next(data.train(0))
     state = build_state(cfg, folder, trainer, data, model, first)
     schedule = build_schedule(cfg, state.total_steps, data.steps_per_epoch)
     engine = build_engine(cfg, trainer, state, loss, device)
@@ -121,8 +125,9 @@ def build_model(
         raise ValueError("batch norm needs two examples or more at a time: raise data.batch_size or lower accumulate")
     model.to(device)
     node, shared = split_shared(cfg.init, finish)
-    if cfg.model.get("weights") and node._target_ != "dlkit.inits.default":
-        raise ValueError("model.weights: this init would overwrite them; train with init=default")
+    for given in ("weights", "vectors"):
+        if cfg.model.get(given) and node._target_ != "dlkit.inits.default":
+            raise ValueError(f"model.{given}: this init would overwrite them; train with init=default")
     make(node)(model, first)
     finish(model, **shared)
     if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
@@ -192,6 +197,17 @@ def build_engine(cfg: DictConfig, trainer: Trainer, state: State, loss: Loss, de
         accumulate=trainer.accumulate,
         nan_guard=trainer.nan_guard,
     )
+
+
+def features_once(model: nn.Module, data: Data) -> bool:
+    """Replaces the waveforms on the device by the model's features of them, where these stay what they are.
+
+    They do where no augmentation changes the waveforms. Every step and evaluation then starts from frames.
+    """
+    if isinstance(model, Speech) and isinstance(data, ResidentData) and data.augment is None:
+        data.precompute(model.features)
+        return True
+    return False
 
 
 def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:

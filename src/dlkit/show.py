@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
+from dlkit import look
 from dlkit.build import Experiment
 from dlkit.log import log
 from dlkit.settings import program
@@ -19,12 +20,9 @@ SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 
 def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | None, choices: Mapping[str, str]) -> None:
     """Data, model and plan of the run, and where it goes on from. `choices` names the files chosen, where known."""
-    spec, data, state, trainer = experiment.data.spec, experiment.data, experiment.state, experiment.trainer
-    shape = " x ".join(map(str, spec.input_shape))
-    targets = f"{spec.num_outputs} classes" if spec.task == "classification" else f"{spec.num_outputs} target(s)"
-    sizes = ", ".join(f"{name} {size:,}" for name, size in data.split_sizes.items())
+    data, state, trainer = experiment.data, experiment.state, experiment.trainer
     log.info("run     %s", ", ".join(f"{group} {choices.get(group) or _target(cfg[group])}" for group in SHOWN))
-    log.info("data    %s %s, %s; %s", spec.kind, shape, targets, sizes)
+    look.show(data)
     log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
     length = f"{state.total_steps:,} steps" if state.bounded else f"{trainer.max_time:g} minutes"
     passes = state.total_steps / state.steps_per_epoch
@@ -67,11 +65,14 @@ def dry_run(experiment: Experiment) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", title="first batch", title_justify="left")
     for column in ("", "shape", "type", "least", "mean", "most"):
         table.add_column(column)
-    for name, tensor in (("x", batch.x), ("y", batch.y)):
-        wide = tensor.double()
+    padding = look.padding(experiment.data, batch.x)
+    for name, tensor, real in (("x", batch.x, batch.x[~padding]), ("y", batch.y, batch.y)):
+        wide = real.double()
         figures = [f"{value:.4g}" for value in (wide.min().item(), wide.mean().item(), wide.max().item())]
         table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch."), *figures)
     log.info(table)
+    if padding.any():
+        log.info("\npadding %.1f%% of x, left out of its figures", 100 * padding.float().mean().item())
     flops = forward_flops(model, batch.x[:1])
     size = tensor_bytes(model.parameters())
     log.info("\ncost    %s operations forward an example, about 3 x that to train on it", f"{flops:,}")

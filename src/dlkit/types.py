@@ -102,6 +102,15 @@ class Data(Protocol):
         """Each example of a split once; the last batch may be short."""
         ...
 
+    def targets(self, split: str) -> Tensor:
+        """Targets of a split (N, …), on any device, as in the batches."""
+        ...
+
+    def lengths(self, split: str) -> Tensor | None:
+        """Lengths int64 (N,) of a split's sequences, in tokens or samples, on the CPU; None where they have one length
+        or are not known."""
+        ...
+
     def use_channels_last(self) -> None:
         """Gives images in channels_last memory format from now on."""
         ...

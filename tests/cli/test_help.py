@@ -29,8 +29,9 @@ def test_the_page_fits_a_terminal() -> None:
 
 def test_the_page_names_every_choice_of_every_group() -> None:
     words = set(page().replace("*", " ").split())
-    missing = {file.stem for group in GROUPS for file in (folder() / group).glob("*.yaml")} - words
+    missing = {file.stem for group in GROUPS for file in (folder() / group).glob("[!_]*.yaml")} - words
     assert missing == set()
+    assert not [word for word in words if word.startswith("_")]
 
 
 def test_the_page_marks_the_default_choices() -> None:
@@ -59,6 +60,30 @@ def test_a_choice_is_explained_by_its_file(capsys: pytest.CaptureFixture[str]) -
     assert "the whole training split" in shown
     assert "data.augment.flip=0" in shown
     assert "optim.lr" not in shown
+
+
+def test_the_options_that_a_kind_of_data_has_in_common_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    help.show(["data=text_folder"], folder())
+    shown = capsys.readouterr().out
+    for line in (folder() / "data" / "_text.yaml").read_text().splitlines()[1:]:
+        key, _, comment = line.partition("#")
+        assert f"data.{key.split(':')[0]}=" in shown
+        assert comment.strip().split(" ")[0] in shown
+    assert "data.encoder=dlkit.data.tokens.Tokens" in shown
+    assert "defaults" not in shown
+
+
+def test_a_defaults_list_in_a_users_file_is_followed_in_both_forms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    for name, defaults in (("a", "defaults: [_image, _self_]\n"), ("b", "defaults:\n  - _image\n  - _self_\n")):
+        (tmp_path / "data" / f"{name}.yaml").write_text(f"# Mine.\n{defaults}_target_: my.{name}\nnormalize: minmax\n")
+        help.show([f"data={name}"], folder(), str(tmp_path))
+        shown = capsys.readouterr().out
+        assert "data.augment.flip=0" in shown
+        assert "data.normalize=minmax" in shown
+        assert "standardize (mean 0" in shown  # the comment of _image.yaml
 
 
 def test_the_choices_of_a_users_folder_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,10 +136,16 @@ def test_tab_completes_choices_and_keys_of_the_script() -> None:
     assert "optim.lr=" in completions("python train.py optim.", "train.py")
 
 
+def test_tab_offers_no_file_that_others_build_on() -> None:
+    offered = completions("python train.py data=", "train.py")
+    assert "data=digits" in offered
+    assert not [word for word in offered if "=_" in word]
+
+
 def test_tab_completes_the_words_after_a_subcommand() -> None:
     dlkit = ("-c", "from dlkit.cli import main; main()")
     assert completions("dlkit tr", *dlkit) == ["train"]
-    assert completions("dlkit train model=cn", *dlkit) == ["model=cnn"]
+    assert completions("dlkit train model=lo", *dlkit) == ["model=logreg"]
     assert completions("dlkit schedule scheduler=cos", *dlkit) == ["scheduler=cosine"]
     assert "optim.lr=" in completions("dlkit train model=cnn optim.", *dlkit)
 

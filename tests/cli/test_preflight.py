@@ -88,6 +88,22 @@ WRONG = [
     ("~optim.lrr", "~optim.lrr", "did you mean ~optim.lr?"),
     ("~optim.lr", "optim.lr", "is missing"),
     ("+callbacks.mine.x=1", "callbacks.mine", "_target_ is missing"),
+    # what stands in the files that others build on, and the options of encoders
+    ("data=_image", "data=_image", "no such choice. data has: "),
+    ("data=_imag", "data=_imag", "no such choice"),
+    ("data=iris data.augment.flip=1", "data.augment.flip", "one of data=cifar10"),
+    ("data=iris data.normalize=minmx", "data.normalize=minmx", "did you mean minmax?"),
+    ("data.normalise=minmax", "data.normalise", "did you mean data.normalize?"),
+    ("data.encoder=dlkit.data.scale.Scle", "data.encoder=dlkit.data.scale.Scle", "did you mean Scale?"),
+    ("data.encoder=3", "data.encoder=3", "dotted name of a class"),
+    ("data.encoder=spam.Encoder", "data.encoder=spam.Encoder", "no module spam"),
+    ("data.encoder=null", "data.normalize", "`defaults: [_image, _self_]`"),
+    ("data.fold=-1", "data.fold=-1", "at least 0"),
+    ("data.folds=1", "data.folds=1", "at least 2"),
+    ("data.sampler=balance", "data.sampler=balance", "did you mean balanced?"),
+    ("+data.overfit_batches=1", "data.overfit_batches", "did you mean trainer.overfit_batches?"),
+    ("+data.seed=1", "data.seed", "did you mean seed?"),
+    ("data=cldr_names data.tokenizer=wrod", "data.tokenizer=wrod", "did you mean word?"),
     # values
     ("optim.lr=abc", "optim.lr=abc", "must be a number greater than 0"),
     ("optim.lr=-1", "optim.lr=-1", "must be greater than 0"),
@@ -137,6 +153,9 @@ RIGHT = [
     "optim.lr=3",
     "optim.lr=1e-3 optim.weight_decay=0",
     "model.hidden=[]",
+    "data=iris data.normalize=minmax data.fold=0 data.folds=5",
+    "data.sampler=balanced data.encoder=dlkit.data.scale.Scale",
+    "data=cldr_names data.tokenizer=char",
     "data.batch_size=full",
     "trainer.epochs=0.5 trainer.max_steps=null",
     "experiment=spirals",
@@ -199,10 +218,10 @@ def test_a_key_that_some_swept_choices_lack_is_named_with_the_choice() -> None:
 
 
 def test_a_sweep_of_a_thousand_points_is_judged_in_seconds() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     command = "-m model=mlp,cnn,logreg optim=glob(*) seed=range(100) optim.lr=0.1,0.01,0.001"
     assert mistakes(command) == []
-    assert time.perf_counter() - start < 6
+    assert time.process_time() - start < 6
 
 
 def test_more_than_three_mistakes_are_two_and_a_count() -> None:
@@ -232,6 +251,13 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "mine/model/breaks.yaml": "_target_: userbreaks.net\n",
         "mine/model/torn.yaml": "_target_: usermodels.net\nwidth: [8\nx: 1\n",
         "mine/optim/bare.yaml": "lr: 0.1\n",
+        "usersets.py": "def rows(*, count: int): ...\nclass Encoder:\n    def __init__(self, *, depth: int = 2): ...\n",
+        "mine/data/rows.yaml": "_target_: usersets.rows\ncount: 8\n",
+        "mine/data/scaled.yaml": "_target_: usersets.rows\ncount: 8\nnormalize: minmax\n",
+        "mine/data/pixels.yaml": "defaults: [_image, _self_]\n_target_: usersets.rows\ncount: 8\nnormalize: minmax\n",
+        "mine/data/own.yaml": "_target_: usersets.rows\ncount: 8\nencoder: usersets.Encoder\ndepth: 3\n",
+        "mine/experiment/pixels.yaml": "# @package _global_\ndefaults:\n  - override /data: pixels\n"
+        "data:\n  augment:\n    flip: 0.5\n",
         "mine/experiment/old.yaml": "# @package _global_\ndefaults:\n  - override /optim: adamm\n",
         "mine/experiment/typo.yaml": "# @package _global_\noptim:\n  lrr: 3\ntrainr:\n  epochs: 3\n",
         "mine/experiment/sweep.yaml": "# @package _global_\nhydra:\n  mode: MULTIRUN\n",
@@ -268,6 +294,23 @@ USERS_MISTAKES = [
             "'int' object has no attribute 'z' (userbreaks.py, line 2)"
         ],
     ),
+    (
+        "data=scaled",
+        [
+            "data.normalize: no such option. data has: batch_size, val_fraction, test_fraction, split_seed, fold, "
+            "folds, scale_target, sampler, count, encoder, augment; `defaults: [_image, _self_]` in its file (or "
+            "_table, _text, _audio) adds more"
+        ],
+    ),
+    ("data=own data.depth=a", ["data.depth=a: must be a whole number"]),
+    (
+        "data=own data.encoder=usersets.Encod",
+        ["data.encoder=usersets.Encod: usersets has no Encod; did you mean Encoder?"],
+    ),
+    (
+        "data=pixels data.normalize=minmx",
+        ["data.normalize=minmx: must be one of none, standardize, minmax; did you mean minmax?"],
+    ),
     ("optim=bare", ["optim: _target_ is missing, the class or function to build"]),
     ("experiment=sweep optim.lr=0.1,-1", ["optim.lr=-1: must be greater than 0"]),
 ]
@@ -281,6 +324,11 @@ def test_mistakes_in_a_users_own_files_are_named(users: Path, command: str, line
 def test_a_users_own_model_passes(users: Path) -> None:
     assert mistakes("--config-dir=mine model=net") == []
     assert mistakes("--config-dir mine model=open model.width=3 +model.depth=3") == []
+
+
+@pytest.mark.parametrize("command", ["data=rows", "data=pixels data.augment.flip=0.5", "data=own", "experiment=pixels"])
+def test_a_users_own_data_passes_with_and_without_what_its_kind_has_in_common(users: Path, command: str) -> None:
+    assert mistakes(f"--config-dir=mine {command}") == []
 
 
 def test_a_torn_file_is_named_with_its_line(users: Path) -> None:

@@ -9,16 +9,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlkit.data import Examples, ResidentData, load
+from dlkit.data import Examples, Ragged
+from dlkit.data.prepare import load
+from dlkit.data.resident import ResidentData
+from dlkit.data.scale import Scale
+from dlkit.types import Encoder
 
-OPTIONS: dict[str, Any] = {
-    "batch_size": 8,
-    "val_fraction": 0.0,
-    "test_fraction": 0.0,
-    "split_seed": 0,
-    "normalize": "none",
-    "augment": None,
-}
+OPTIONS: dict[str, Any] = {"batch_size": 8, "val_fraction": 0.0, "test_fraction": 0.0, "split_seed": 0}
+
+
+class AsIs:
+    """An encoder that leaves tensors and sequences as they are."""
+
+    def __init__(self, kind: str = "tabular"):
+        self.kind = kind
+
+    def fit(self, raw: Any) -> None:
+        pass
+
+    def encode(self, raw: Any, device: Any = "cpu") -> Any:
+        return raw.to(device)
+
+    def promises(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
 
 
 def numbered(count: int, *, classes: int = 4) -> Examples:
@@ -32,9 +51,19 @@ def images(count: int = 20, channels: int = 3, side: int = 8) -> Examples:
     return Examples("image", "classification", {"train": (x, torch.arange(count) % 2)})
 
 
-def resident(examples: Examples, **options: Any) -> ResidentData:
-    """`load` on the CPU with `OPTIONS`, any of them replaced."""
-    return load(examples, **{"seed": 0, "device": "cpu", **OPTIONS, **options})
+def sequences(count: int = 200, low: int = 8, high: int = 64) -> Examples:
+    """Waveforms of `low` to `high` samples, those of number k all k; labels k mod 4."""
+    lengths = torch.randint(low, high + 1, (count,), generator=torch.manual_seed(0))
+    values = Ragged.of(torch.full((int(length),), float(k)) for k, length in enumerate(lengths))
+    return Examples("waveform", "classification", {"train": (values, torch.arange(count) % 4)}, sample_rate=8)
+
+
+def resident(examples: Examples, encoder: Encoder | None = None, **options: Any) -> ResidentData:
+    """`load` on the CPU with `OPTIONS`, any of them replaced; without an encoder, values stay as they are."""
+    usual = {"image": Scale(normalize="none"), "tabular": AsIs(), "waveform": AsIs("waveform")}
+    data = load(examples, encoder=encoder or usual[examples.kind], **{"seed": 0, "device": "cpu", **OPTIONS, **options})
+    assert isinstance(data, ResidentData)
+    return data
 
 
 def idx_bytes(values: Tensor) -> bytes:

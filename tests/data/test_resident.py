@@ -5,10 +5,13 @@ import warnings
 
 import pytest
 import torch
-from builders import images, numbered, resident
+from builders import images, numbered, resident, sequences
 
 from dlkit.data.augment import Augment
 from dlkit.data.examples import Examples
+from dlkit.data.scale import Scale
+from dlkit.models.sequence import unpadded
+from dlkit.types import Batch
 
 
 def take(data, step, count):
@@ -119,7 +122,7 @@ def test_spec_describes_the_data():
 
 def test_images_are_encoded_as_float32_by_the_scale_of_the_training_split():
     examples = images(40)
-    data = resident(examples, normalize="standardize", test_fraction=0.5, batch_size="full")
+    data = resident(examples, Scale(normalize="standardize"), test_fraction=0.5, batch_size="full")
     x, other = next(data.train(0)).x, next(data.eval("test")).x
     assert x.dtype == torch.float32
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
@@ -139,8 +142,8 @@ def test_an_augmentation_of_ones_own_may_change_tables():
         def check(self, spec):
             assert spec.kind == "tabular"
 
-        def __call__(self, x, generator):
-            return x + torch.rand(x.shape, generator=generator)
+        def __call__(self, batch, generator):
+            return Batch(batch.x + torch.rand(batch.x.shape, generator=generator), batch.y)
 
     x = next(resident(numbered(32), augment=Shift()).train(0)).x
     assert x.shape == (8, 1) and (x != x.round()).any()
@@ -157,7 +160,7 @@ def test_augmenting_a_table_is_refused():
 
 def test_fingerprint_changes_with_a_single_value_and_with_the_shape():
     examples = images()
-    digest = resident(examples, normalize="minmax", batch_size=4).fingerprint()
+    digest = resident(examples, Scale(normalize="minmax"), batch_size=4).fingerprint()
     assert digest == examples.fingerprint() == images().fingerprint()
     x, y = examples.splits["train"]
     assert Examples("image", "classification", {"train": (x.view(20, 3, 4, 16), y)}).fingerprint() != digest
@@ -166,20 +169,109 @@ def test_fingerprint_changes_with_a_single_value_and_with_the_shape():
 
 
 def test_importing_the_package_does_not_import_torch():
-    code = "import sys, dlkit.data; assert 'torch' not in sys.modules; dlkit.data.load; assert 'torch' in sys.modules"
+    code = "import sys, dlkit.data as d; assert 'torch' not in sys.modules; d.Examples; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+    with pytest.raises(AttributeError, match="no attribute 'Example'"):
         import dlkit.data
 
-        dlkit.data.lod  # noqa: B018
+        dlkit.data.Example  # noqa: B018
+
+
+def numbers(x):
+    """Which of the `sequences` are in a batch, each told by its first step."""
+    return x[:, 0].long()
+
+
+def test_a_batch_of_sequences_is_padded_with_nan_to_its_own_longest():
+    data = resident(sequences())
+    for x, y in take(data, 0, 5):
+        zeros, lengths = unpadded(x)
+        assert x.shape[1] == lengths.max() and torch.equal(numbers(x) % 4, y)
+        assert torch.equal(lengths, data.lengths("train")[numbers(x)])
+        assert torch.equal(zeros.sum(1), numbers(x) * lengths)
+
+
+def test_every_sequence_comes_once_an_epoch_in_batches_of_equal_count():
+    data = resident(sequences(200))
+    for epoch in range(2):
+        batches = take(data, 25 * epoch, 25)
+        assert {len(y) for _, y in batches} == {8}
+        assert torch.cat([numbers(x) for x, _ in batches]).sort().values.tolist() == list(range(200))
+
+
+def test_batches_of_sequences_are_the_same_when_started_in_the_middle_of_an_epoch():
+    data = resident(sequences(200))
+    through = take(data, 0, 60)
+    for k in (1, 13, 25, 49):
+        for alone, before in zip(take(resident(sequences(200)), k, 2), through[k : k + 2], strict=True):
+            assert torch.equal(alone.x.nan_to_num(-1), before.x.nan_to_num(-1)) and torch.equal(alone.y, before.y)
+
+
+def test_the_batches_of_an_epoch_do_not_come_by_length():
+    longest = torch.tensor([x.shape[1] for x, _ in take(resident(sequences(1000)), 0, 125)], dtype=torch.float)
+    position = torch.arange(125.0)
+    assert torch.corrcoef(torch.stack([longest, position]))[0, 1].abs() < 0.25
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_evaluation_gives_each_sequence_once_with_its_target(limit, monkeypatch):
+    monkeypatch.setattr("dlkit.data.resident.EVAL_BYTES_CPU", 64 * 4 * 20)  # about 20 sequences a batch
+    batches = list(resident(sequences(), limit_batches=limit).eval("train"))
+    seen = torch.cat([numbers(x) for x, _ in batches])
+    assert torch.equal(seen % 4, torch.cat([y for _, y in batches]))
+    assert len(seen.unique()) == len(seen) and (len(seen) == 200 if not limit else len(batches) == 2)
+    assert all(x.numel() <= 64 * 20 for x, _ in batches)
+
+
+def test_evaluating_sequences_pads_little():
+    batches = list(resident(sequences(2000)).eval("train"))
+    padded, real = (sum(f(x) for x, _ in batches) for f in (torch.numel, lambda x: int((~x.isnan()).sum())))
+    assert padded / real < 1.5  # two batches of a thousand, from 64 to 37 steps and from there to 8
+
+
+def test_precompute_replaces_every_split_by_what_the_function_makes_of_it():
+    data, plain = (resident(images(40), test_fraction=0.2) for _ in range(2))
+    data.precompute(lambda x: x.mean((2, 3)))
+    assert torch.equal(next(data.train(0)).x, next(plain.train(0)).x.mean((2, 3)))
+    assert torch.equal(next(data.eval("test")).x, next(plain.eval("test")).x.mean((2, 3)))
+
+
+def test_precomputed_sequences_stay_as_long_as_the_function_makes_them():
+    def frames(x):  # sums of two steps each, as three features; a frame with padding in it is padding
+        return x[:, : x.shape[1] // 2 * 2].unflatten(1, (-1, 2)).sum(2, keepdim=True).expand(-1, -1, 3)
+
+    data, plain = resident(sequences()), resident(sequences())
+    data.precompute(frames)
+    for (x, y), (before, _) in zip(take(data, 0, 30), take(plain, 0, 30), strict=True):
+        assert x.shape[2] == 3 and torch.equal(numbers(x[..., 0]) // 2 % 4, y)
+        assert torch.equal(x.nan_to_num(-1), frames(before)[:, : x.shape[1]].nan_to_num(-1))
+        assert x.shape[1] == int(data.lengths("train")[numbers(before)].max()) // 2
+    assert torch.equal(data.lengths("train"), plain.lengths("train"))  # of what came from the encoder
+
+
+def test_data_tells_targets_and_lengths_of_its_splits():
+    data = resident(sequences(), test_fraction=0.2)
+    assert {name: len(data.targets(name)) for name in data.split_sizes} == {"train": 160, "test": 40}
+    assert torch.bincount(data.targets("train")).tolist() == [40] * 4
+    assert int(data.lengths("train").sum() + data.lengths("test").sum()) == len(sequences().splits["train"][0].values)
+    assert resident(images(40)).lengths("train") is None
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_sequences_on_the_gpu_are_those_of_the_cpu():
+    cpu, gpu = (resident(sequences(), device=d) for d in ("cpu", "cuda"))
+    for a, b in zip(take(cpu, 0, 30), take(gpu, 0, 30), strict=True):
+        assert b.x.is_cuda and torch.equal(a.x.nan_to_num(-1), b.x.cpu().nan_to_num(-1))
+        assert torch.equal(a.y, b.y.cpu())
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_batches_on_the_gpu_are_those_of_the_cpu():
-    options = {"normalize": "standardize", "augment": Augment(flip=0.5, crop=2, shift=0.1, rotate=10.0, erase=0.3)}
+    augment = Augment(flip=0.5, crop=2, shift=0.1, rotate=10.0, erase=0.3)
     for last in (False, True):
-        cpu, gpu = (resident(images(40), device=d, **options) for d in ("cpu", "cuda"))
+        cpu, gpu = (resident(images(40), Scale(), device=d, augment=augment) for d in ("cpu", "cuda"))
         for data in (cpu, gpu) if last else ():
             data.use_channels_last()
         for a, b in zip(take(cpu, 3, 4), take(gpu, 3, 4), strict=True):

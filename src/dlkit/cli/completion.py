@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 
 from dlkit.cli import COMMANDS
 
@@ -22,3 +26,14 @@ def complete(args: list[str]) -> None:
             return
         os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
     train.main(args)
+
+
+@contextmanager
+def without_bases() -> Iterator[None]:
+    """Prints what Hydra answers the shell without the files that others build on: `data=_image` is no choice."""
+    answer = io.StringIO()
+    try:
+        with redirect_stdout(answer):
+            yield
+    finally:
+        print(re.sub(r"\S+=_\S*\s*", "", answer.getvalue()), end="")

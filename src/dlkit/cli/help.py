@@ -29,6 +29,8 @@ USEFUL = (
 )
 ENTRY = re.compile(r"^(?P<indent> *)(?P<key>\w+):\s*(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
 
+BASE = re.compile(r"^(?:defaults: *\[| *- )(_\w+)", flags=re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -95,7 +97,7 @@ def entries(file: Path, before: str = "") -> Iterator[Entry]:
         before = ""
     above: list[tuple[int, str]] = []  # the nodes that are open, by indentation
     for line in file.read_text(encoding="utf-8").splitlines():
-        if not (match := ENTRY.match(line)) or match["key"].startswith("_"):
+        if not (match := ENTRY.match(line)) or match["key"].startswith("_") or match["key"] == "defaults":
             continue
         depth = len(match["indent"])
         above = [node for node in above if node[0] < depth]
@@ -109,14 +111,18 @@ def options(group: str, choice: str, folders: list[Path]) -> list[Entry]:
     general = [entry for entry in entries(folders[0] / "train.yaml") if entry.key.startswith(f"{group}.")]
     merged = {entry.key: entry for entry in general}
     file = _file(group, choice, folders)
-    text = file.read_text(encoding="utf-8")
-    whole = "# @package _global_" in text  # it sets options of other groups too
-    shared = [_file(group, name, folders) for name in re.findall(r"^defaults: \[(_\w+), _self_\]", text, re.MULTILINE)]
-    own = entries(file, before="" if whole else group)
-    for entry in chain(*(entries(base, before=group) for base in shared), own):
+    bases = [entries(base, before=group) for base in _bases(file, folders)]
+    for entry in chain(*bases, entries(file, before=group)):
         comment = entry.comment or (merged[entry.key].comment if entry.key in merged else "")
         merged[entry.key] = Entry(entry.key, entry.value, comment)
     return [entry for entry in merged.values() if entry.value]
+
+
+def _bases(file: Path, folders: list[Path]) -> list[Path]:
+    """The files beside it that a choice builds on: those of its defaults list whose names begin with `_`."""
+    text = file.read_text(encoding="utf-8")
+    names = [name for name in BASE.findall(text) if name != "_self_"] if "defaults:" in text else []
+    return [_file(file.parent.name, name, folders) for name in names]
 
 
 def _file(group: str, choice: str, folders: list[Path]) -> Path:

@@ -31,6 +31,11 @@ def main(args: list[str] | None = None) -> None:
         from dlkit.cli import help
 
         help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
+    elif any(word.startswith("query=") for word in checked.argv):
+        from dlkit.cli import completion
+
+        with completion.without_bases():
+            _through_hydra(checked.argv)
     elif begin is None:
         _through_hydra(checked.argv)
     elif begin.ended:

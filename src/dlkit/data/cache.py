@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -30,19 +32,25 @@ def key(what: str, paths: Sequence[Path]) -> str:
 
 
 def cached(folder: Path, key: str, make: Callable[[], Any]) -> Any:
-    """What `make` returns, tensors and plain data, from `folder/<key>.pt` where an earlier run left it."""
+    """What `make` returns, tensors and plain data, from `folder/<key>.pt` where an earlier run left it.
+
+    A damaged file is made anew. A folder that cannot be written to is warned of, and the run goes on without.
+    """
     path = folder / f"{key}.pt"
     if path.is_file():
         try:
             return torch.load(path, weights_only=True)
-        except Exception:  # cut off or of another version: made anew
-            path.unlink(missing_ok=True)
+        except (OSError, RuntimeError, EOFError, UnpicklingError):  # cut off, or of another version
+            pass
     made = make()
+    new = path.with_suffix(f".{os.getpid()}.new")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}.new")
         torch.save(made, new)
         new.replace(path)
-    except OSError:  # a full or read-only disk: the run goes on without
-        pass
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
+        why = str(error).splitlines()[0]
+        warnings.warn(f"data.cache: nothing is kept in {folder} for the next run: {why}", stacklevel=2)
+        if new.is_file():
+            new.unlink()
     return made

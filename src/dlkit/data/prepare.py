@@ -15,13 +15,14 @@ from dlkit.data.columns import Columns
 from dlkit.data.examples import Examples
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Files
+from dlkit.data.reading import sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
 from dlkit.data.splits import divide
 from dlkit.data.streamed import StreamedData
 from dlkit.data.tokens import Tokens
 from dlkit.data.waves import Waves
-from dlkit.types import Augmentation, Data, Encoder, NonNegativeInt, PositiveInt, ProperFraction, Spec
+from dlkit.types import Data, Encoder, NonNegativeInt, PositiveInt, ProperFraction, Spec
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {"image": Scale, "tabular": Columns, "text": Tokens, "waveform": Waves}
 
@@ -30,10 +31,10 @@ def load(
     examples: Examples,
     seed: int,
     device: torch.device | str,
-    encoder: Encoder | None = None,
     overfit_batches: int = 0,
     limit_batches: int = 0,
     *,
+    encoder: Encoder | None = None,
     batch_size: PositiveInt | Literal["full"],
     val_fraction: ProperFraction,
     test_fraction: ProperFraction,
@@ -47,9 +48,9 @@ def load(
     """Split raw examples, fit the encoder on the training split, and put the encoded splits on `device`.
 
     Options after the star are those under `data:` of the config; before it stands what the run decides: `seed` of
-    order and augmentation, the `encoder` (null: the usual one of the kind of data), `overfit_batches` (train on so many
-    fixed batches) and `limit_batches` (at most so many batches an epoch and an evaluation); 0 is off. Raises ValueError
-    for options that do not suit the data.
+    order and augmentation, `overfit_batches` (train on so many fixed batches) and `limit_batches` (at most so many
+    batches an epoch and an evaluation); 0 is off. Without an `encoder` it is the usual one of the kind of data, with
+    its own defaults. Raises ValueError for options that do not suit the data.
     """
     digest = examples.fingerprint()
     fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
@@ -64,7 +65,8 @@ def load(
         chosen = chosen[: min(overfit_batches, size // batch_size) * batch_size]
         raw["train"] = (raw["train"][0][chosen], raw["train"][1][chosen])
     encoder = encoder or ENCODERS[examples.kind]()
-    encoder.fit(raw["train"][0])
+    inputs = raw["train"][0]
+    encoder.fit(sample(inputs, split_seed) if isinstance(inputs, Files) else inputs)
     targets = {name: y for name, (_, y) in raw.items()}
     spec = describe(examples, targets["train"])
     if scale_target and examples.task == "regression":

@@ -11,11 +11,11 @@ SHOWN = 20  # problems told one by one
 class Problems:
     """Gathers problems while files are read; `settle` raises them all as one error, or counts them.
 
-        problems = Problems(on_error)
-        for line, row in enumerate(rows, start=1):
-            if not row[text]:
-                problems.add(f"{path}:{line}", "the text is empty")
-        notes = problems.settle()
+    problems = Problems(on_error)
+    for line, row in enumerate(rows, start=1):
+        if not row[text]:
+            problems.add(f"{path}:{line}", "the text is empty")
+    notes = problems.settle()
     """
 
     def __init__(self, on_error: OnError = "raise"):

@@ -36,12 +36,11 @@ class Texts:
         return Texts([self.texts[i] for i in indices(chosen)])
 
     def parts(self) -> Iterator[bytes]:
-        for text in self.texts:
-            yield text.encode("utf-8", "surrogatepass") + b"\0"
+        return _told(self.texts)
 
 
 class Table:
-    """N rows of a table: columns of numbers, float64 (N, F), NaN where missing, and columns of words, "" where missing."""
+    """N rows of a table: columns of numbers, float64 (N, F), NaN where missing; columns of words, "" where missing."""
 
     def __init__(
         self, numbers: Tensor, words: Sequence[Sequence[str]] = (), names: Sequence[str] | None = None
@@ -60,24 +59,26 @@ class Table:
         return Table(self.numbers[chosen], [[column[i] for i in places] for column in self.words], self.names)
 
     def parts(self) -> Iterator[bytes]:
-        yield repr(self.names).encode()
+        yield f"{self.names} {tuple(self.numbers.shape)}".encode()
         yield self.numbers.contiguous().numpy().tobytes()
         for column in self.words:
-            yield "\0".join(column).encode("utf-8", "surrogatepass")
+            yield from _told(column)
 
 
 class Ragged:
     """N sequences of different lengths in one tensor, end to end: values (total, …), lengths int64 (N,) on the CPU.
 
     `padded` cuts some of them out as a rectangle. What marks the padding is a value that no sequence holds: 0 for
-    whole numbers (tokens), NaN for the others. So a batch is one tensor, and `models.sequence.lengths` reads the lengths off it.
+    whole numbers (tokens), NaN for the others. So a batch is one tensor, and `models.sequence.unpadded` reads the
+    lengths off it.
     """
 
     def __init__(self, values: Tensor, lengths: Tensor):
         self.values, self.lengths = values, lengths
         ends = lengths.cumsum(0)
         self.starts = ends - lengths
-        assert not len(lengths) or int(ends[-1]) == len(values), "lengths do not add up"
+        assert len(values), "no sequence has a step"
+        assert int(ends[-1]) == len(values), "lengths do not add up"
         self._device_starts = self.starts.to(values.device)
         self._device_lengths = lengths.to(values.device)
 
@@ -95,20 +96,16 @@ class Ragged:
         """(N, longest, …)."""
         return (len(self), int(self.lengths.max()), *self.values.shape[1:])
 
-    @property
-    def nbytes_of_longest(self) -> int:
-        return int(self.lengths.max()) * self.values[0].nbytes
-
     def __getitem__(self, chosen: Tensor) -> Ragged:
-        places = chosen.nonzero().flatten() if chosen.dtype is torch.bool else chosen
-        return Ragged.of(self.values[self.starts[i] : self.starts[i] + self.lengths[i]] for i in places.tolist())
+        starts, lengths = self.starts.tolist(), self.lengths.tolist()
+        return Ragged.of(self.values[starts[i] : starts[i] + lengths[i]] for i in indices(chosen))
 
     def to(self, device: torch.device | str) -> Ragged:
         return Ragged(self.values.to(device), self.lengths)
 
     def padded(self, chosen: Tensor) -> Tensor:
         """The sequences at the indices `chosen` (B,), on the CPU, padded to their longest: (B, T, …). No sync."""
-        longest = int(self.lengths[chosen].max())
+        longest = max(1, int(self.lengths[chosen].max()))
         where = chosen.to(self.values.device, non_blocking=True)
         steps = torch.arange(longest, device=self.values.device)
         inside = steps < self._device_lengths[where, None]  # (B, T)
@@ -118,6 +115,7 @@ class Ragged:
         return out.where(inside, torch.nan if out.is_floating_point() else 0)
 
     def parts(self) -> Iterator[bytes]:
+        yield f"{self.values.dtype} {tuple(self.values.shape)}".encode()
         yield self.lengths.numpy().tobytes()
         yield self.values.contiguous().cpu().numpy().tobytes()
 
@@ -145,3 +143,10 @@ class Files:
 def indices(chosen: Tensor) -> list[int]:
     """Of a mask (N,) or of indices (n,)."""
     return (chosen.nonzero().flatten() if chosen.dtype is torch.bool else chosen).tolist()
+
+
+def _told(texts: Sequence[str]) -> Iterator[bytes]:
+    """Each text behind its length, so that no two lists of texts have the same bytes."""
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        yield b"%d:" % len(content) + content

@@ -51,10 +51,19 @@ class ResidentData:
         self._splits, self._digest, self._seed, self._limit = splits, digest, seed, limit_batches
         self._sampler = sampler
         self._labels = splits["train"][1].cpu()
+        self._lengths = {name: x.lengths for name, (x, _) in splits.items() if isinstance(x, Ragged)}
 
     def fingerprint(self) -> str:
         """A digest of the raw examples of all splits: the same data, the same letters."""
         return self._digest
+
+    def targets(self, split: str) -> Tensor:
+        """Targets of a split in its order, on the device."""
+        return self._splits[split][1]
+
+    def lengths(self, split: str) -> Tensor | None:
+        """Lengths (N,) of a split's sequences as the encoder gave them, on the CPU; None for what has one shape."""
+        return self._lengths.get(split)
 
     def use_channels_last(self) -> None:
         """Holds images in channels_last memory format, so that batches come out so. For models that convolve."""
@@ -65,14 +74,12 @@ class ResidentData:
     def precompute(self, function: Callable[[Tensor], Tensor]) -> None:
         """Replaces all inputs by what a function without weights makes of them, once: log-mel frames of waveforms.
 
-        Ragged inputs stay ragged: what is NaN in a padded batch is padding of what comes out, too.
+        Of padded sequences (B, T, …) it makes padded ones (B, T', …): NaN marks the padding of what comes out, too.
         """
         for name, (x, y) in self._splits.items():
-            parts = [function(batch.x) for batch in self._in_order(x, y)]
-            if isinstance(x, Tensor):
-                self._splits[name] = (torch.cat(parts), y)
-            else:
-                self._splits[name] = (Ragged.of(_trimmed(row) for part in parts for row in part), y)
+            with torch.no_grad():
+                parts = [function(batch.x) for batch in self._in_order(x, y)]
+            self._splits[name] = (torch.cat(parts) if isinstance(x, Tensor) else _unpadded(parts), y)
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
@@ -89,11 +96,12 @@ class ResidentData:
                 step += 1
 
     def eval(self, split: str) -> Iterator[Batch]:
-        """Each example of a split once, in order, without copies; sequences by length, so that little is padded."""
+        """Each example of a split once: in order and without copies; sequences by length, so that little is padded."""
         if split not in self._splits:
             raise ValueError(f"no {split} split: there are {', '.join(self._splits)} (data.{split}_fraction makes one)")
         x, y = self._splits[split]
-        for number, batch in enumerate(self._in_order(x, y, by_length=True)):
+        batches = self._in_order(x, y, by_length=not self._limit)  # the first few by length would all be the longest
+        for number, batch in enumerate(batches):
             if self._limit and number == self._limit:
                 return
             yield batch
@@ -106,16 +114,20 @@ class ResidentData:
             for start in range(0, len(y), size):
                 yield Batch(x[start : start + size], y[start : start + size])
             return
-        order = x.lengths.argsort(stable=True) if by_length else torch.arange(len(x))
-        for chosen in order.split(min(EVAL_EXAMPLES, max(1, budget // x.nbytes_of_longest))):
-            yield Batch(x.padded(chosen), y[chosen.to(y.device)])
+        order = x.lengths.argsort(descending=True, stable=True) if by_length else torch.arange(len(x))
+        longest = x.lengths[order].flip(0).cummax(0).values.flip(0).clamp(min=1)  # from here to the end
+        start = 0
+        while start < len(x):
+            size = max(1, min(EVAL_EXAMPLES, budget // (int(longest[start]) * x.values[0].nbytes)))
+            chosen = order[start : start + size]
+            yield Batch(x.padded(chosen), y[chosen.to(y.device, non_blocking=True)])  # no sync
+            start += size
 
     def _order(self, epoch: int) -> Tensor:
         """Indices of an epoch; on the device, one copy an epoch, where batches are gathered from a tensor."""
-        x, y = self._splits["train"]
-        lengths = x.lengths if isinstance(x, Ragged) else None
+        lengths = self._lengths.get("train")  # as they were before `precompute`, which so changes no batch
         order = epoch_order(self._seed, epoch, self._labels, self._sampler, lengths, self.batch_size)
-        return order.to(y.device) if lengths is None else order
+        return order.to(self._splits["train"][1].device) if lengths is None else order
 
     def _batch(self, order: Tensor, position: int) -> Batch:
         """Batch number `position` of an epoch."""
@@ -124,13 +136,15 @@ class ResidentData:
             return Batch(x, y)  # the whole split: the order within a batch changes nothing
         chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
         if isinstance(x, Ragged):
-            return Batch(x.padded(chosen), y.index_select(0, chosen.to(y.device)))
+            return Batch(x.padded(chosen), y.index_select(0, chosen.to(y.device, non_blocking=True)))
         return Batch(_gather(x, chosen), y.index_select(0, chosen))
 
 
-def _trimmed(row: Tensor) -> Tensor:
-    """A sequence (T, …) without the padding at its end."""
-    return row[~row.reshape(len(row), -1)[:, 0].isnan()]
+def _unpadded(parts: list[Tensor]) -> Ragged:
+    """Padded batches (B, T, …) as sequences end to end, without the NaN behind each."""
+    real = [~part.flatten(2)[..., 0].isnan() if part.dim() > 2 else ~part.isnan() for part in parts]  # (B, T)
+    values = torch.cat([part[inside] for part, inside in zip(parts, real, strict=True)])
+    return Ragged(values, torch.cat([inside.sum(1) for inside in real]).cpu())
 
 
 def _gather(x: Tensor, chosen: Tensor) -> Tensor:

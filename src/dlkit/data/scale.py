@@ -40,7 +40,8 @@ class Scale:
         """Raw images (B, C, H, W), uint8 or float -> float32, on `device` and in the same memory format."""
         # `sub` promotes uint8 to float32 in the same pass and never writes into `raw`.
         raw = raw.to(device)
-        return torch.sub(raw, self.shift.to(device)).div_(self.scale.to(device)).float()
+        shift, scale = (one.to(device, non_blocking=True) for one in (self.shift, self.scale))  # no sync for each batch
+        return torch.sub(raw, shift).div_(scale).float()
 
     def promises(self) -> dict[str, Any]:
         """What it decides of the Spec."""

@@ -42,11 +42,14 @@ def divide(
         y = splits["train"][1]
         labels = y if examples.task == "classification" else None
         generator = stream(SPLIT, seed, key)
-        taken = draw(len(y), fraction, labels, generator) if groups is None else draw_groups(groups, fraction, generator)
+        taken = (
+            draw(len(y), fraction, labels, generator) if groups is None else draw_groups(groups, fraction, generator)
+        )
         size = int(taken.sum())
         if not 0 < size < len(y):
+            whole = "" if groups is None else f" in {len(groups.unique())} group(s), which stay whole"
             raise ValueError(
-                f"data.{name}_fraction={fraction} takes {size} of {len(y):,} examples: "
+                f"data.{name}_fraction={fraction} takes {size} of {len(y):,} examples{whole}: "
                 f"expected from 1 to {len(y) - 1:,} (0: no {name} split)"
             )
         splits, groups = _take(splits, name, taken, groups)
@@ -81,10 +84,8 @@ def draw_groups(groups: Tensor, fraction: float, generator: torch.Generator) -> 
     that comes closer to it. At least one group is taken."""
     members, sizes = groups.unique(return_counts=True)
     order = torch.randperm(len(members), generator=generator)
-    reached = sizes[order].cumsum(0)
-    wanted = fraction * len(groups)
-    count = 1 + int(((reached - wanted).abs().argmin()))
-    return torch.isin(groups, members[order[:count]])
+    distance = (sizes[order].cumsum(0) - fraction * len(groups)).abs()
+    return torch.isin(groups, members[order[: 1 + int(distance.argmin())]])
 
 
 def _fold(examples: Examples, fold: int, folds: int, seed: int) -> Tensor:

@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from dlkit.cli.preflight import keys
 from dlkit.cli.preflight.groups import Groups
-from dlkit.cli.preflight.nodes import Judge, plain
+from dlkit.cli.preflight.nodes import Judge, plain, shared, without_encoder
 from dlkit.cli.preflight.overrides import single, values
 from dlkit.cli.preflight.signatures import TargetError, is_ours, signature
 from dlkit.cli.preflight.values import show
@@ -91,16 +91,19 @@ class Compositions:
             return f"{key}: no such group; did you mean {group}={override.get_value_string()}?"
         if self._is_left_out(key, nodes):
             return f"{key}: not in the config, but an option of its _target_; write +{override.input_line}"
-        return keys.unknown(key, nodes, self.groups.owners(key))
+        hint = without_encoder(key.partition(".")[0], nodes.get("data") or {})
+        return keys.unknown(key, nodes, "" if hint else self.groups.owners(key)) + hint
 
     def _is_left_out(self, key: str, nodes: dict[str, Any]) -> bool:
-        """Whether the target of the key's node takes an option that its file does not name."""
+        """Whether a target of the key's node takes an option that its file does not name."""
         parent, _, name = key.rpartition(".")
         found = keys.lookup(parent, nodes) if parent else None
-        target = found[0].get("_target_") if found and isinstance(found[0], dict) else None
+        if not found or not isinstance(found[0], dict):
+            return False
+        targets = [found[0].get("_target_"), *shared(parent, found[0]).values()]
+        known = [target for target in targets if isinstance(target, str) and (self.judge.imports or is_ours(target))]
         try:
-            known = isinstance(target, str) and (self.judge.imports or is_ours(target))
-            return known and name in signature(str(target)).parameters
+            return any(name in signature(target).parameters for target in known)
         except TargetError:
             return False
 

@@ -6,6 +6,7 @@ from itertools import product
 from math import prod
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.default_element import ConfigDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
@@ -17,6 +18,7 @@ from dlkit.cli.preflight.values import show
 from dlkit.cli.preflight.words import closest, did_you_mean
 from dlkit.settings import GROUPS
 
+SHOWN = 5  # choices that have an option
 SINGLE = tuple(group for group in GROUPS if group not in ("callbacks", "experiment"))  # one choice at a time
 
 
@@ -83,15 +85,24 @@ class Groups:
     def owners(self, key: str) -> str:
         """The choices of the key's group whose files have it: `model.channels` belongs to model=cnn."""
         group, _, rest = key.partition(".")
-        having = []
-        for choice in self.choices(group) if group in self.names and rest else ():
-            try:
-                loaded = self.loader.repository.load_config(f"{group}/{choice}")  # type: ignore[attr-defined]
-            except YAMLError:  # a broken file that was not chosen
-                continue
-            if loaded is not None and exists(rest, OmegaConf.to_container(loaded.config, resolve=False)):
-                having.append(f"{group}={choice}")
-        return ", ".join(having)
+        choices = self.choices(group) if group in self.names and rest else []
+        having = [f"{group}={choice}" for choice in choices if self._has(f"{group}/{choice}", rest)]
+        more = f" and {len(having) - SHOWN} more" if len(having) > SHOWN else ""
+        return ", ".join(having[:SHOWN]) + more
+
+    def _has(self, file: str, key: str) -> bool:
+        """Whether a file of the search path, or one beside it that it builds on (`defaults: [_image]`), has the key."""
+        try:
+            loaded = self.loader.repository.load_config(file)  # type: ignore[attr-defined]
+        except YAMLError:  # a broken file that was not chosen
+            return False
+        if loaded is None:
+            return False
+        if exists(key, OmegaConf.to_container(loaded.config, resolve=False)):
+            return True
+        folder = file.rpartition("/")[0]
+        bases = [base.path for base in loaded.defaults_list or () if isinstance(base, ConfigDefault) and base.path]
+        return any(self._has(f"{folder}/{base}", key) for base in bases if base.startswith("_") and base != "_self_")
 
 
 def combinations(chosen: list[Override], limit: int) -> list[list[Override]]:

@@ -105,37 +105,37 @@ class Judge:
             return [line for name, child in (node or {}).items() for line in self._callback(f"{group}.{name}", child)]
         if not isinstance(node, dict) or "_target_" not in node:
             return [f"{group}: _target_ is missing, the class or function to build"]
-        shared = [SHARED[group]] if group in SHARED else []
-        if group == "data" and isinstance(node.get("encoder"), str):  # a data node holds its encoder's options too
-            shared.append(node["encoder"])
-        return self._target(group, node, shared)
+        return self._target(group, node, shared(group, node))
 
     def _callback(self, key: str, node: Any) -> list[str]:
         if node is None:
             return []
         if isinstance(node, dict) and "_target_" in node:
-            return self._target(key, node, [])
+            return self._target(key, node, {})
         others = self.config.get("callbacks") or {}
         known = [name for name, value in others.items() if isinstance(value, dict) and f"callbacks.{name}" != key]
         match = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
         hint = f"; did you mean callbacks.{match[0]}?" if match else ""
         return [f"{key}: _target_ is missing, the class to build{hint}"]
 
-    def _target(self, key: str, node: dict[str, Any], shared: list[str]) -> list[str]:
+    def _target(self, key: str, node: dict[str, Any], shared: dict[str, Any]) -> list[str]:
         """The mistakes of a node; another package's target is imported only when nothing else is wrong with it."""
-        lines = [line for path, child in _children(key, node) for line in self._target(path, child, [])]
-        target = node["_target_"]
-        if not isinstance(target, str):
-            return [*lines, f"{key}._target_={show(target)}: must be the dotted name of a class or function"]
+        lines = [line for path, child in _children(key, node) for line in self._target(path, child, {})]
+        targets = {"_target_": node["_target_"], **shared}
+        for name, target in targets.items():
+            if not isinstance(target, str):
+                return [*lines, f"{key}.{name}={show(target)}: must be the dotted name of a class or function"]
         lines += [f"{key}.{name}: needs a value" for name, value in node.items() if value == "???"]
-        if not is_ours(target) and (lines or not self.imports):
+        if not all(map(is_ours, targets.values())) and (lines or not self.imports):
             return lines
-        try:
-            options = reduce(or_, map(signature, [target, *shared]))
-        except TargetError as error:
-            self.causes += [error.__cause__] if error.__cause__ else []
-            return [*lines, f"{key}._target_={target}: {error}"]
-        return lines + self._options(key, node, options)
+        signatures = []
+        for name, target in targets.items():
+            try:
+                signatures.append(signature(target))
+            except TargetError as error:
+                self.causes += [error.__cause__] if error.__cause__ else []
+                return [*lines, f"{key}.{name}={target}: {error}"]
+        return lines + self._options(key, node, reduce(or_, signatures))
 
     def _options(self, key: str, node: dict[str, Any], options: Signature) -> list[str]:
         given = {name: value for name, value in node.items() if not _is_hydras(name)}
@@ -154,7 +154,7 @@ class Judge:
         """As for a mistyped key, but the node has what the target takes, whether or not the file names it."""
         valid = {other: value for other, value in node.items() if other in options.parameters}
         valid |= {other: None for other in options.parameters if other not in valid}
-        return keys.unknown(f"{key}.{name}", _replaced(self.config, key, valid))
+        return keys.unknown(f"{key}.{name}", _replaced(self.config, key, valid)) + without_encoder(key, node)
 
     def _value(self, key: str, value: Any, options: Signature) -> list[str]:
         if isinstance(value, dict) and "_target_" in value:
@@ -162,6 +162,19 @@ class Judge:
         if isinstance(value, str) and (value == "???" or "${" in value):
             return []
         return value_mistakes(key, value, options.parameters[key.rsplit(".", 1)[-1]].annotation)
+
+
+def shared(group: str, node: dict[str, Any]) -> dict[str, Any]:
+    """What takes options from the node of a group beside its `_target_`, by the key that names it: the function that
+    all choices share, which has none, and the encoder of data."""
+    others = {"": SHARED[group]} if group in SHARED else {}
+    return others | ({"encoder": node["encoder"]} if group == "data" and node.get("encoder") is not None else {})
+
+
+def without_encoder(group: str, node: dict[str, Any]) -> str:
+    """What to write in a file of one's own data that names no encoder and so has none of an encoder's options."""
+    named = group != "data" or node.get("encoder") is not None
+    return "" if named else "; `defaults: [_image, _self_]` in its file (or _table, _text, _audio) adds more"
 
 
 def _is_hydras(name: str) -> bool:

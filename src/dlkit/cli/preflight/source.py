@@ -115,9 +115,9 @@ def _evaluate(annotation: ast.expr | None, names: _Names) -> Any:
 
 
 def _of_function(function: ast.FunctionDef, names: _Names) -> Signature:
-    """Keyword-only arguments and those with a default; what comes before them is given at runtime."""
+    """Keyword-only arguments, or, where there is no `*`, those with a default; the others are given at runtime."""
     args = function.args
-    with_default = args.args[len(args.args) - len(args.defaults) :]
+    with_default = [] if args.kwonlyargs else args.args[len(args.args) - len(args.defaults) :]
     options = {arg.arg: Parameter(_evaluate(arg.annotation, names), True, False) for arg in with_default}
     for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
         options[arg.arg] = Parameter(_evaluate(arg.annotation, names), default is not None, True)
