@@ -26,7 +26,7 @@ from dlkit.build import build_optim, make
 from dlkit.data.order import epoch_order
 from dlkit.data.raw import Ragged
 from dlkit.data.resident import ResidentData
-from dlkit.data.tokens import Tokens
+from dlkit.data.text.tokens import Tokens
 from dlkit.engine import Engine
 from dlkit.losses import CrossEntropy
 from dlkit.state import State

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import babel
 
-from dlkit.data.cldr_names import FILE, LANGUAGES
+from dlkit.data.text.cldr_names import FILE, LANGUAGES
 
 BABEL = "2.18.0"  # the release whose names are shipped
 

@@ -154,7 +154,7 @@ def options(choice: str, root: Path) -> list[str]:
 
 def fake_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts small pictures where large archives with checksums would be read (their readers have tests of their own)."""
-    from dlkit.data import vision
+    from dlkit.data.images import known as vision
 
     def pictures(*, root: str, download: bool) -> Examples:
         x, y = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8), torch.arange(60) % 10

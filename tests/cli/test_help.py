@@ -69,7 +69,7 @@ def test_the_options_that_a_kind_of_data_has_in_common_are_explained(capsys: pyt
         key, _, comment = line.partition("#")
         assert f"data.{key.split(':')[0]}=" in shown
         assert comment.strip().split(" ")[0] in shown
-    assert "data.encoder=dlkit.data.tokens.Tokens" in shown
+    assert "data.encoder=dlkit.data.text.tokens.Tokens" in shown
     assert "defaults" not in shown
 
 

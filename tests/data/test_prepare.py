@@ -5,10 +5,10 @@ import torch
 from builders import OPTIONS, AsIs, images, numbered, resident, sequences
 
 from dlkit.data import Examples
-from dlkit.data.augment import Augment
-from dlkit.data.columns import Columns
+from dlkit.data.images.augment import Augment
 from dlkit.data.prepare import load
 from dlkit.data.scale import Scale
+from dlkit.data.tables.columns import Columns
 
 
 class Watching(AsIs):

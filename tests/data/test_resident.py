@@ -7,8 +7,8 @@ import pytest
 import torch
 from builders import images, numbered, resident, sequences
 
-from dlkit.data.augment import Augment
 from dlkit.data.examples import Examples
+from dlkit.data.images.augment import Augment
 from dlkit.data.scale import Scale
 from dlkit.models.sequence import unpadded
 from dlkit.types import Batch

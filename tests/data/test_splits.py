@@ -5,8 +5,8 @@ import torch
 from builders import images, numbered
 
 from dlkit.data import Examples
+from dlkit.data.images.known import digits
 from dlkit.data.splits import apportion, divide, draw_groups
-from dlkit.data.vision import digits
 
 DIGESTS = {"train": "76c70066b1997cd7", "val": "53f120f0f7609a8b", "test": "eec61cb1b87e44cd"}
 

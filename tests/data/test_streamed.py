@@ -9,8 +9,8 @@ import torch
 from builders import OPTIONS
 from PIL import Image
 
-from dlkit.data.augment import Augment
-from dlkit.data.image_folder import image_folder
+from dlkit.data.images.augment import Augment
+from dlkit.data.images.folder import image_folder
 from dlkit.data.prepare import load
 from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading import Reader, read_batches, sample

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.build import features_once
-from dlkit.data.augment import Augment
+from dlkit.data.images.augment import Augment
 from dlkit.data.raw import Ragged
 from dlkit.data.resident import ResidentData
 from dlkit.inits import orthogonal

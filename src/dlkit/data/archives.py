@@ -14,7 +14,7 @@ import torch
 from dlkit.data.cache import cache_folder, cached, key
 from dlkit.data.download import fetch
 from dlkit.data.examples import Examples
-from dlkit.data.idx import REMEDY
+from dlkit.data.images.idx import REMEDY
 from dlkit.data.raw import Texts
 
 Found = dict[str, tuple[list[str], list[str]]]  # by split: texts, and the names of their classes

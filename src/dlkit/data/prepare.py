@@ -11,7 +11,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from dlkit.data.columns import Columns
+from dlkit.data.audio.waves import Waves
 from dlkit.data.examples import Examples
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Files
@@ -20,8 +20,8 @@ from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
 from dlkit.data.splits import divide
 from dlkit.data.streamed import StreamedData
-from dlkit.data.tokens import Tokens
-from dlkit.data.waves import Waves
+from dlkit.data.tables.columns import Columns
+from dlkit.data.text.tokens import Tokens
 from dlkit.types import Data, Encoder, NonNegativeInt, PositiveInt, ProperFraction, Spec
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {"image": Scale, "tabular": Columns, "text": Tokens, "waveform": Waves}

@@ -1,0 +1,1 @@
+"""Recordings: folders of them, the known sets, made vowels, random changes."""

@@ -1,0 +1,64 @@
+"""A user's own recordings: a folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from dlkit.data.audio.recordings import read_recordings
+from dlkit.data.examples import Examples
+from dlkit.data.folders import list_classes
+from dlkit.data.groups import find_groups, numbered, pattern_of
+from dlkit.data.problems import OnError, Problems
+from dlkit.data.raw import Files
+from dlkit.types import NonNegativeInt, Positive, PositiveInt
+
+EXTENSIONS = (".wav", ".flac")
+
+
+def audio_folder(
+    *,
+    root: str,
+    sample_rate: PositiveInt,
+    seconds: Positive | None = None,
+    group: str | None = None,
+    memory_limit: Positive = 2.0,
+    workers: NonNegativeInt = 4,
+    cache: str | None = None,
+    on_error: OnError = "raise",
+) -> Examples:
+    """WAV and FLAC files of any rate, number of channels and length under `root`, laid out as `list_classes` reads it.
+
+    They become waveforms at `sample_rate`: (N, T) where `seconds` is given, cut to their middle or with zeros behind,
+    else of different lengths. `group` is a regular expression with one group, looked for in the path below `root`:
+    what it finds (a speaker) is in one split only. Above `memory_limit` (GB) files are read while the model trains.
+    """
+    place = Path(root).expanduser()
+    problems, pattern = Problems(on_error), pattern_of(group) if group else None
+    found = list_classes(place, EXTENSIONS, problems, kind="a WAV or FLAC file")
+    paths = found.every_path()
+    x, bad = read_recordings(
+        paths,
+        problems,
+        sample_rate=sample_rate,
+        seconds=seconds,
+        cache=cache,
+        memory_limit=memory_limit,
+        workers=workers,
+    )
+    names: dict[Path, str] = {}
+    if pattern:
+        names = find_groups(place, found.paths("train"), pattern, problems)
+        bad |= set(found.paths("train")) - set(names)
+    found = found.without(bad, problems)
+    notes = problems.settle()
+    if isinstance(x, Files):
+        notes += (f"read from files while training: more than data.memory_limit={memory_limit:g} GB",)
+    rows = {path: row for row, path in enumerate(paths)}
+    splits = {}
+    for split in found.splits:
+        chosen = torch.tensor([rows[path] for path in found.paths(split)])
+        splits[split] = (x[chosen], found.labels(split))
+    groups = numbered([names[path] for path in found.paths("train")]) if pattern else None
+    return Examples("waveform", "classification", splits, found.classes, groups, sample_rate, notes)

@@ -1,0 +1,1 @@
+"""Pictures: folders of them, the known sets, random changes."""

@@ -1,0 +1,126 @@
+"""A folder of images, one folder a class, as one tensor or, where that would not fit, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dlkit.data.cache import cache_folder, cached, key
+from dlkit.data.examples import Examples
+from dlkit.data.folders import ClassFolders, list_classes
+from dlkit.data.groups import find_groups, numbered, pattern_of
+from dlkit.data.images.pixels import is_grey, kinds, read_image
+from dlkit.data.problems import OnError, Problems
+from dlkit.data.raw import Files
+from dlkit.log import log
+from dlkit.types import NonNegativeInt, Positive, PositiveInt
+
+Mode = Literal["auto", "grey", "rgb"]
+WORTH_A_LINE = 2000  # files: about a second
+
+
+def image_folder(
+    *,
+    root: str,
+    size: PositiveInt = 64,
+    mode: Mode = "auto",
+    memory_limit: Positive = 2.0,
+    workers: NonNegativeInt = 2,
+    cache: str | None = None,
+    group: str | None = None,
+    on_error: OnError = "raise",
+) -> Examples:
+    """Images of `size` x `size` pixels, uint8 (N, C, size, size), from a folder a class (`folders.list_classes`).
+
+    Each is resized so that its short side has `size` pixels, and the middle of its long side is kept
+    (`images.read_image`). `mode` auto: grey where all images are, else rgb. What takes no more than `memory_limit` GB
+    as float32 is decoded once, by `workers` threads, and kept in the folder `cache`. Of a larger set only the headers
+    are read now, and a file that is damaged behind its header ends the run with its name when it is read. `group` is a
+    regular expression with one group, looked for in the path below `root`: what it finds is in one split only. Raises
+    ValueError with every file that cannot be used, or leaves them out.
+    """
+    problems, pattern = Problems(on_error), pattern_of(group) if group else None
+    folder, place = Path(root).expanduser(), cache_folder(cache) / "images"
+    found = list_classes(folder, kinds(), problems, kind="an image that Pillow reads")
+    found, grey = _check_headers(found, mode, place, workers, problems)
+    names: dict[Path, str] = {}
+    if pattern:
+        names = find_groups(folder, found.paths("train"), pattern, problems)
+        found = found.without(set(found.paths("train")) - set(names), problems)
+    read = partial(read_image, size=size, grey=grey)
+    gigabytes = 4e-9 * len(found.every_path()) * (1 if grey else 3) * size**2
+    streams = gigabytes > memory_limit
+    if streams:
+        splits: dict[str, Any] = {
+            name: (Files(found.paths(name), read, workers), found.labels(name)) for name in found.splits
+        }
+    else:
+        found, splits = _decode(found, read, f"images {size} {grey}", place, workers, problems)
+    notes = problems.settle()
+    if streams:
+        notes += (f"read from files while training: {gigabytes:.3g} GB, more than data.memory_limit={memory_limit:g}",)
+    groups = numbered([names[path] for path in found.paths("train")]) if pattern else None
+    return Examples("image", "classification", splits, found.classes, groups, notes=notes)
+
+
+def _check_headers(
+    found: ClassFolders, mode: Mode, place: Path, workers: int, problems: Problems
+) -> tuple[ClassFolders, bool]:
+    """What is left without files whose headers cannot be read, and whether the images are to be grey."""
+    paths = found.every_path()
+    headers = cached(place, key("headers", paths), lambda: _each(is_grey, paths, workers, "looking at"))
+    grey = mode == "grey" or (mode == "auto" and all(one for one, why in headers if not why))
+    return _without_bad(found, paths, [why for _, why in headers], problems), grey
+
+
+def _decode(
+    found: ClassFolders, read: Callable[[Path], Tensor], what: str, place: Path, workers: int, problems: Problems
+) -> tuple[ClassFolders, dict[str, Any]]:
+    """What is left without damaged files, and images and labels of each split."""
+    paths = found.every_path()
+
+    def decode() -> dict[str, Any]:
+        results = _each(read, paths, workers, "decoding")
+        images = [image for image, why in results if not why]
+        return {"images": torch.stack(images) if images else torch.empty(0), "why": [why for _, why in results]}
+
+    made = cached(place, key(what, paths), decode)
+    good = (path for path, why in zip(paths, made["why"], strict=True) if not why)
+    row = {path: number for number, path in enumerate(good)}
+    found = _without_bad(found, paths, made["why"], problems)
+    splits = {}
+    for name in found.splits:
+        rows = torch.tensor([row[path] for path in found.paths(name)])
+        splits[name] = (made["images"][rows], found.labels(name))
+    return found, splits
+
+
+def _without_bad(
+    found: ClassFolders, paths: Sequence[Path], reasons: Sequence[str], problems: Problems
+) -> ClassFolders:
+    """Without the files for which there is a reason."""
+    bad = {path: why for path, why in zip(paths, reasons, strict=True) if why}
+    for path, why in bad.items():
+        problems.add(str(path), why)
+    return found.without(bad, problems)
+
+
+def _each(function: Callable[[Path], Any], paths: Sequence[Path], workers: int, doing: str) -> list[tuple[Any, str]]:
+    """What the function makes of each file and "", or None and what is wrong with the file."""
+    if len(paths) >= WORTH_A_LINE:
+        log.info("%s %s images, once", doing, f"{len(paths):,}")
+
+    def attempt(path: Path) -> tuple[Any, str]:
+        try:
+            return function(path), ""
+        except ValueError as error:
+            return None, str(error).removeprefix(f"{path}: ")
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:  # Pillow lets go of Python's lock while it decodes
+        return list(pool.map(attempt, paths))

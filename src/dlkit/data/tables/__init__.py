@@ -1,0 +1,1 @@
+"""Tables: files, the known sets, and columns as numbers."""

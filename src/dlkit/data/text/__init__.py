@@ -1,0 +1,1 @@
+"""Texts: files, the known sets, and tokens."""
