@@ -86,20 +86,20 @@ def test_batch_norm_is_its_formula_in_training_and_with_running_statistics_after
     torch.testing.assert_close(model[:3](x), (v - mu) / (variance + norm.eps).sqrt() * norm.weight + norm.bias)
 
 
-def cell(x: Tensor, h: Tensor, c: Tensor, core: nn.LSTM, suffix: str = "l0") -> tuple[Tensor, Tensor]:
+def cell(x: Tensor, h: Tensor, c: Tensor, core: nn.LSTM) -> tuple[Tensor, Tensor]:
     """One step of the LSTM as taught; torch stacks the gates in the order i, f, g, o and has two biases, which add."""
-    w_x, w_h = getattr(core, f"weight_ih_{suffix}"), getattr(core, f"weight_hh_{suffix}")
-    b = getattr(core, f"bias_ih_{suffix}") + getattr(core, f"bias_hh_{suffix}")
+    w_x, w_h = core.weight_ih_l0, core.weight_hh_l0
+    b = core.bias_ih_l0 + core.bias_hh_l0
     i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=-1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c
 
 
-def states(x: Tensor, core: nn.LSTM, suffix: str = "l0") -> Tensor:
+def states(x: Tensor, core: nn.LSTM) -> Tensor:
     h = c = torch.zeros(len(x), core.hidden_size)
     out = []
     for t in range(x.shape[1]):
-        h, c = cell(x[:, t], h, c, core, suffix)
+        h, c = cell(x[:, t], h, c, core)
         out.append(h)
     return torch.stack(out, dim=1)
 
@@ -123,7 +123,8 @@ def test_a_bidirectional_lstm_ends_at_both_ends() -> None:
     spec = Spec("image", (1, 5, 7), 3, "classification")
     model = lego(spec, 8, layers=["columns", {"lstm": {"units": 4, "bidirectional": True}}])
     x = torch.randn(2, 1, 5, 7)
-    sequence, core = x[:, 0].transpose(1, 2), core_of(model)
-    forward = states(sequence, core)[:, -1]
-    backward = states(sequence.flip(1), core, "l0_reverse")[:, -1]
+    sequence = x[:, 0].transpose(1, 2)
+    onward, back = (module for module in model.modules() if isinstance(module, nn.LSTM))
+    forward = states(sequence, onward)[:, -1]
+    backward = states(sequence.flip(1), back)[:, -1]
     torch.testing.assert_close(model(x), torch.cat([forward, backward], dim=1))

@@ -167,7 +167,7 @@ def test_fasttext_takes_the_words_vectors_and_draws_those_of_ngrams(tmp_path: Pa
 
 def test_dropout_zeroes_single_numbers_or_whole_words_and_keeps_the_mean() -> None:
     table = embedding(Spec("tokens", (5,), 2, "classification", vocab_size=10), 40, 0.25)
-    x = torch.randint(1, 10, (50, 30))
+    x = torch.randint(2, 10, (50, 30))
     plain = Words(table)(x)
     whole = Words(table, word_dropout=0.3)(x)
     dropped = (whole == 0).all(-1)
@@ -182,3 +182,9 @@ def test_dropout_zeroes_single_numbers_or_whole_words_and_keeps_the_mean() -> No
 def test_configs_offer_the_vectors(model: str) -> None:
     with initialize_config_dir(str(folder()), version_base="1.3"):
         assert compose("train", [f"model={model}"]).model.vectors is None
+
+
+def test_an_unknown_word_says_nothing_before_it_has_been_trained() -> None:
+    table = embedding(Spec("tokens", (5,), 2, "classification", vocab_size=10), 4, 0.25)
+    assert not Words(table)(torch.tensor([[1, 0]])).any()
+    assert Words(table)(torch.tensor([[2]])).all()

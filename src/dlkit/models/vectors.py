@@ -42,7 +42,7 @@ class Words(nn.Module):
 def embedding(
     spec: Spec, size: int, spread: float, vectors: str | None = None, freeze: bool = False, more: int = 0
 ) -> nn.Embedding:
-    """A vector for every token and for `more` besides: U(−spread, spread), token 0, the padding, zeros.
+    """A vector for every token and for `more` besides: U(−spread, spread); tokens 0 and 1, padding and unknown, zeros.
 
     `vectors` is a file that gives those of the words it knows, and the size. The others then are uniform with the
     variance of those read, as of Kim (2014, section 4.2). `freeze` leaves all as they are. Raises ValueError where the
@@ -59,7 +59,7 @@ def embedding(
     layer = nn.Embedding(spec.vocab_size + more, size, padding_idx=0)
     with torch.no_grad():
         layer.weight.uniform_(-spread, spread)
-        layer.weight[0] = 0
+        layer.weight[:2] = 0  # padding; and the unknown word, which says nothing until it has been trained
         if rows:
             layer.weight[list(rows)] = values
     layer.weight.requires_grad_(not freeze)
