@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -42,7 +43,7 @@ def test_every_command_line_of_the_readme_is_accepted() -> None:
 
     fences = (REPOSITORY / "README.md").read_text().split("```bash")[1:]
     lines = [line.split("#")[0].strip() for fence in fences for line in fence.split("```")[0].splitlines()]
-    commands = [line.partition("python train.py")[2].split() for line in lines if "python train.py" in line]
+    commands = [shlex.split(line.partition("python train.py")[2]) for line in lines if "python train.py" in line]
     assert len(commands) >= 6
     for args in commands:
         assert preflight.check(args, configs.folder()).mistakes == [], args

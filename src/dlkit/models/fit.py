@@ -8,7 +8,7 @@ from dlkit.types import Spec
 def needs_dense(model: str, spec: Spec) -> None:
     """Raises ValueError unless an example is one array of numbers of fixed size."""
     if spec.kind not in ("tabular", "image"):
-        raise ValueError(f"{model} takes tables or images, but this data is of kind {spec.kind}")
+        raise ValueError(f"{model} takes tables or images, but this data is of kind {spec.kind}: {_instead(spec)}")
 
 
 def needs_image(model: str, spec: Spec) -> None:
@@ -16,7 +16,7 @@ def needs_image(model: str, spec: Spec) -> None:
     if spec.kind != "image":
         raise ValueError(
             f"{model} takes images, but this data is of kind {spec.kind} with examples of shape "
-            f"{spec.input_shape}: try model=mlp"
+            f"{spec.input_shape}: {_instead(spec)}"
         )
 
 
