@@ -2,7 +2,7 @@
 
 A source (`images.known.mnist`, `text.files.text_csv`, or a function of your own project) returns `Examples`, raw and by
 split; `prepare.load` splits them further, fits an encoder on the training split, and holds the encoded examples on the
-device (`resident`) or streams them from files (`streamed`). Each kind of data has a folder: images, text, audio, tables.
+device (`resident`) or streams them from files (`streamed`). Each kind has a folder: images, text, audio, tables.
 """
 
 from __future__ import annotations
