@@ -1,9 +1,9 @@
 """Figures that must be reached. `DLKIT_DATA=… python -m benchmarks.accuracy [--out DIR] [--jobs N] [name …]`
 
 Every row is run as separate `python -m dlkit train …` processes, over its seeds and, where it has them, its folds, each
-fold with every seed. The figure is that of the test split with the weights that were best on the validation split
-(`callbacks.checkpoint.monitor`: val/loss, unless the experiment names another); the same rule for all. Printed: mean ±
-standard deviation over all n runs, the goal, and the median steps and seconds of training. A goal is a number, or what
+fold with every seed. The figure is that of the test split: with the weights that were best on the validation split where
+the experiment names a figure for that (`callbacks.checkpoint.monitor`), else with the last ones, at the end of a schedule
+whose length was chosen on the validation split. Printed: mean ± standard deviation over all n runs, the goal, and the median steps and seconds of training. A goal is a number, or what
 a scikit-learn baseline reaches in this same run on the same splits, less a margin (benchmarks/baselines.py).
 
 Exits with 1 where a goal is missed. Finished runs are kept in `--out` and not repeated while their config is unchanged
@@ -110,10 +110,9 @@ def run(overrides: list[str]) -> dict[str, Any]:
     return json.loads((folder / "result.json").read_text())
 
 
-def figure(found: dict[str, Any], metric: str) -> float:
-    """The test figure with the best weights of the validation split, or the last where there is no such split."""
-    best = found["best"]
-    return (best["metrics"] if best else found["metrics"])[f"test/{metric}"]
+def figure(found: dict[str, Any], metric: str, best: bool) -> float:
+    """The test figure with the last weights, or with those that were best on the validation split."""
+    return (found["best"] if best else found)["metrics"][f"test/{metric}"]
 
 
 def target(name: str) -> tuple[float | None, str]:
@@ -134,7 +133,8 @@ def measured(name: str, out: Path, at_once: int) -> tuple[str, bool]:
     kept = [(overrides, finished(overrides)) for overrides in jobs(name, out)]  # composed here: Hydra knows one thread
     with ThreadPoolExecutor(at_once) as pool:
         found = list(pool.map(lambda one: one[1] or run(one[0]), kept))
-    values = [figure(one, ROWS[name].metric) for one in found]
+    best = compose_config(kept[0][0]).callbacks.checkpoint.monitor != "val/loss"  # the experiment names one of its own
+    values = [figure(one, ROWS[name].metric, best) for one in found]
     mean, deviation = statistics.mean(values), statistics.stdev(values)
     goal, said = target(name)
     steps, seconds = (statistics.median(one[key] for one in found) for key in ("step", "seconds"))
