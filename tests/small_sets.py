@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import small_tables
+import small_texts
 import torch
 from PIL import Image
 
 from dlkit.data.examples import Examples
 
-WORDS = ("the", "a", "film", "plot", "song", "play", "good", "bad", "dull", "warm", "slow", "of", "and", "in", "with")
 SPEAKERS = ("ann", "bob", "cem")
 
 
@@ -23,10 +23,7 @@ def write_all(root: Path) -> None:
     """Everything below, in a second."""
     for write in (
         idx_files,
-        sentences,
-        articles,
-        reviews,
-        posts,
+        small_texts.write_text_sets,
         digits,
         commands,
         yes_and_no,
@@ -41,11 +38,6 @@ def put(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def sentence(number: int) -> str:
-    """Three to eight words, others for each number."""
-    return " ".join(WORDS[(number * (i + 3) + i * i) % len(WORDS)] for i in range(3 + number % 6))
-
-
 def idx_files(root: Path) -> None:
     for name in ("MNIST", "FashionMNIST", "KMNIST"):
         raw = root / name / "raw"
@@ -56,33 +48,6 @@ def idx_files(root: Path) -> None:
             head = struct.pack(">IIII", 2051, count, 28, 28)
             (raw / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + pixels))
             (raw / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(struct.pack(">II", 2049, count) + labels))
-
-
-def sentences(root: Path) -> None:
-    for split in ("train", "dev", "test"):
-        put(root / "sst2" / f"stsa.binary.{split}", [f"{i % 2} {sentence(i)}" for i in range(40)])
-    for name in ("pos", "neg"):
-        put(root / "mr" / f"rt-polarity.{name}", [sentence(i) for i in range(40)])
-    kinds = ("ABBR:exp", "DESC:manner", "ENTY:animal", "HUM:ind", "LOC:city", "NUM:date")
-    for name in ("train_5500", "TREC_10"):
-        put(root / "trec" / f"{name}.label", [f"{kinds[i % 6]} {sentence(i)} ?" for i in range(48)])
-
-
-def articles(root: Path) -> None:
-    for split in ("train", "test"):
-        put(root / "ag_news" / f"{split}.csv", [f'"{i % 4 + 1}","Title {i}","{sentence(i)}"' for i in range(40)])
-
-
-def reviews(root: Path) -> None:
-    for i in range(80):
-        split, opinion = ("train", "test")[i % 2], ("neg", "pos")[i // 2 % 2]
-        put(root / "imdb" / "aclImdb" / split / opinion / f"{i}_1.txt", [f"{sentence(i)}<br />{sentence(i + 1)}"])
-
-
-def posts(root: Path) -> None:
-    for i in range(80):
-        place = root / "20news" / f"20news-bydate-{('train', 'test')[i % 2]}" / ("sci.space", "rec.autos")[i // 2 % 2]
-        put(place / str(i), ["From: a@b.c", "Subject: s", "", sentence(i), sentence(i + 1), "", "--", "me"])
 
 
 def tone(seconds: float, frequency: float, rate: int) -> list[int]:
@@ -131,8 +96,11 @@ def own(root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.frombytes("RGB", (12, 10), bytes((i * j) % 256 for j in range(360))).save(path)
         record(root / "own" / "sounds" / kind / f"{i}.wav", tone(0.1 + 0.003 * i, 200 + i, 8000), 8000)
-        put(root / "own" / "texts" / kind / f"{i}.txt", [sentence(i)])
-    put(root / "own" / "texts.csv", ["text,kind", *[f'"{sentence(i)}",{("cat", "dog")[i % 2]}' for i in range(60)]])
+        put(root / "own" / "texts" / kind / f"{i}.txt", [small_texts.sentence(i)])
+    put(
+        root / "own" / "texts.csv",
+        ["text,kind", *[f'"{small_texts.sentence(i)}",{("cat", "dog")[i % 2]}' for i in range(60)]],
+    )
     rows = [f"{i % 7}.5,{('red', 'green')[i % 3 % 2]},{('cat', 'dog')[i % 2]}" for i in range(60)]
     put(root / "own" / "table.csv", ["size,colour,kind", *rows])
 

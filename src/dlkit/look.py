@@ -82,7 +82,7 @@ def lengths_line(data: Data, lengths: Tensor) -> str:
 
 def target_lines(data: Data) -> list[str]:
     """Mean, deviation and range of each target over the training split, in its own unit."""
-    spec, y = data.spec, data.targets("train").double().cpu()
+    spec, y = data.spec, data.targets("train").cpu().double()  # mps has no float64
     if spec.target_std:
         y = y * torch.tensor(spec.target_std) + torch.tensor(spec.target_mean)
     lines = []

@@ -67,7 +67,7 @@ def dry_run(experiment: Experiment) -> None:
         table.add_column(column)
     padding = look.padding(experiment.data, batch.x)
     for name, tensor, real in (("x", batch.x, batch.x[~padding]), ("y", batch.y, batch.y)):
-        wide = real.double()
+        wide = real.cpu().double()  # mps has no float64
         figures = [f"{value:.4g}" for value in (wide.min().item(), wide.mean().item(), wide.max().item())]
         table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch."), *figures)
     log.info(table)

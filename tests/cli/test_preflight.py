@@ -181,6 +181,13 @@ def test_the_config_of_a_single_run_is_composed() -> None:
     assert "hydra" not in result.config
 
 
+@pytest.mark.parametrize("flag", ["--help", "--cfg job"])
+def test_what_is_only_shown_needs_no_values_but_true_names_and_types(flag: str) -> None:
+    assert mistakes("data=text_csv") == [f"data.{name}: needs a value" for name in ("path", "text", "label")]
+    assert mistakes(f"data=text_csv {flag}") == []
+    assert mistakes(f"data=text_csv data.pth=x data.min_count=a {flag}")
+
+
 def test_nothing_is_to_train_where_the_config_is_only_shown_or_swept() -> None:
     assert checked("--cfg job").config is None
     assert checked("-m seed=1,2").config is None

@@ -98,3 +98,11 @@ def test_the_fingerprint_of_texts_changes_with_a_single_letter_and_with_their_or
 
     digests = [fingerprint(*words) for words in (("a", "b", "c", "d"), ("a", "b", "c", "D"), ("b", "a", "c", "d"))]
     assert len(set(digests)) == 3 and digests[0] == fingerprint("a", "b", "c", "d")
+
+
+def test_splits_held_in_different_ways_are_refused():
+    table, tensor = Table(torch.zeros(4, 2)), torch.zeros(4, 2)
+    y = torch.tensor([0, 1, 0, 1])
+    for train, test in ((table, tensor), (tensor, table)):
+        with pytest.raises(ValueError, match=r"x of the test split: .*, expected .* as in train"):
+            Examples("tabular", "classification", {"train": (train, y), "test": (test, y)})

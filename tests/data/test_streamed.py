@@ -13,7 +13,7 @@ from dlkit.data.images.augment import Augment
 from dlkit.data.images.folder import image_folder
 from dlkit.data.prepare import load
 from dlkit.data.raw import Files, Ragged
-from dlkit.data.reading import Reader, read_batches, sample
+from dlkit.data.reading.workers import Reader, read_batches, sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
 from dlkit.data.streamed import StreamedData
@@ -162,7 +162,7 @@ def test_an_encoder_is_fitted_on_files_drawn_once_for_all_seeds(folder, monkeypa
     x, _ = make(folder)._splits["train"]
     everything = sample(x, 0)
     assert torch.equal(everything, torch.stack([x.read(path) for path in x.paths]))
-    monkeypatch.setattr("dlkit.data.reading.SAMPLE", 10)
+    monkeypatch.setattr("dlkit.data.reading.workers.SAMPLE", 10)
     few, again, other = sample(x, 0), sample(x, 0), sample(x, 1)
     assert len(few) == 10 and torch.equal(few, again) and not torch.equal(few, other)
     a, b = make(folder), make(folder, seed=5)

@@ -217,6 +217,11 @@ def test_batch_norm_over_the_steps_of_texts_is_refused() -> None:
         lego(TOKENS, 3, layers=[{"embedding": 6}, "batchnorm", "mean", OUT])
 
 
+def test_recordings_are_refused_with_a_model_that_takes_them() -> None:
+    with pytest.raises(ValueError, match="model=lego takes no recordings: try model=cnn_speech"):
+        lego(Spec("waveform", (400,), 2, "classification", sample_rate=8000), 2, layers=[{"linear": "out"}])
+
+
 def test_a_stack_without_weights_is_refused() -> None:
     with pytest.raises(ValueError, match="has weights to train"):
         lego(Spec("tabular", (3,), 3, "classification"), 3, layers=["relu"])

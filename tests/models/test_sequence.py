@@ -12,7 +12,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from dlkit.models.sequence import (
     CELLS,
     Cell,
-    MaskedBatchNorm,
     Pool,
     Pooling,
     Recurrent,
@@ -139,43 +138,3 @@ def test_attention_is_a_mean_weighted_by_the_softmax_of_its_scores() -> None:
     expected = sum(a * x[0, t] for t, a in enumerate(scores.softmax(0)))
     assert isinstance(expected, Tensor)
     torch.testing.assert_close(pool(x, torch.tensor([2]))[0], expected)
-
-
-def real(x: Tensor) -> Tensor:
-    """The steps that belong to a sequence, end to end: (total, F)."""
-    return x[mask(LENGTHS, x.shape[1])]
-
-
-def test_masked_batch_norm_is_batch_norm_of_the_real_steps() -> None:
-    mine, theirs = MaskedBatchNorm(6), nn.BatchNorm1d(6)
-    for norm in (mine, theirs):
-        nn.init.constant_(norm.weight, 1.5)
-        nn.init.constant_(norm.bias, 0.5)
-    for _ in range(3):
-        x = (3 + 2 * torch.randn(4, 7, 6)).requires_grad_()
-        other = real(x.detach()).requires_grad_()
-        out, expected = mine(x, LENGTHS), theirs(other)
-        torch.testing.assert_close(real(out), expected)
-        assert not out[~mask(LENGTHS, 7)].any()
-        out.pow(3).sum().backward()
-        expected.pow(3).sum().backward()
-        assert x.grad is not None and other.grad is not None
-        torch.testing.assert_close(real(x.grad), other.grad, rtol=1e-4, atol=1e-4)
-        assert not x.grad[~mask(LENGTHS, 7)].any()
-    torch.testing.assert_close(mine.state_dict(), theirs.state_dict())
-    torch.testing.assert_close(mine.weight.grad, theirs.weight.grad)
-    x = torch.randn(4, 7, 6)
-    torch.testing.assert_close(real(mine.eval()(x, LENGTHS)), theirs.eval()(real(x)))
-
-
-def test_masked_batch_norm_keeps_the_precision_it_is_given_and_its_statistics_in_single() -> None:
-    norm, x = MaskedBatchNorm(6), torch.randn(4, 7, 6)
-    assert norm(x.bfloat16(), LENGTHS).dtype is torch.bfloat16
-    assert norm.running_mean is not None and norm.running_mean.dtype is torch.float32
-    torch.testing.assert_close(norm.running_mean, 0.1 * real(x.bfloat16().float()).mean(0))
-
-
-def test_a_step_of_nothing_but_padding_leaves_batch_norm_finite() -> None:
-    norm = MaskedBatchNorm(6)
-    assert norm(torch.zeros(2, 3, 6), torch.tensor([0, 0])).isfinite().all()
-    assert norm.running_mean is not None and norm.running_mean.isfinite().all()

@@ -170,6 +170,12 @@ def test_the_masked_norms_statistics_are_those_of_the_real_places() -> None:
     assert (out.movedim(1, 3)[~mask(lengths, 7)] == 0).all()
 
 
+def test_a_batch_of_nothing_but_padding_leaves_the_masked_norm_finite() -> None:
+    norm = MaskedNorm(3)
+    assert not norm(torch.zeros(2, 3, 4), torch.tensor([0, 0])).any()
+    assert norm.running_mean is not None and norm.running_mean.isfinite().all()
+
+
 @pytest.mark.parametrize(("stride", "pool"), [(1, 2), (4, 4), (3, 1)])
 def test_lengths_shrink_as_the_tensor_does_and_never_to_nothing(stride: int, pool: int) -> None:
     block = Convolution(1, 2, 5, axes=1, stride=stride, pool=pool)

@@ -2,7 +2,8 @@
 
 A source (`images.known.mnist`, `text.files.text_csv`, or a function of your own project) returns `Examples`, raw and by
 split; `prepare.load` splits them further, fits an encoder on the training split, and holds the encoded examples on the
-device (`resident`) or streams them from files (`streamed`). Each kind has a folder: images, text, audio, tables.
+device (`resident`) or streams them from files (`streamed`). Each kind has a folder: images, text, audio,
+tables; what they all do with files is in `reading`.
 """
 
 from __future__ import annotations

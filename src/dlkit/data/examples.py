@@ -86,16 +86,19 @@ class Examples:
         where = f"x of the {name} split"
         if len(x) == 0:
             raise ValueError(f"{where} is empty")
-        if isinstance(x, CONTAINERS[self.kind]):
+        dtypes, axes, expected = TENSORS[self.kind]
+        if not isinstance(x, (Tensor, *CONTAINERS[self.kind])):
+            raise ValueError(f"{where}: {type(x).__name__}, expected {expected}")
+        train = self.splits["train"][0]
+        if type(x) is not type(train) and not isinstance(x, Files) and not isinstance(train, Files):
+            raise ValueError(f"{where}: {type(x).__name__}, expected {type(train).__name__} as in train")
+        if not isinstance(x, Tensor):
             self._check_container(where, x)
             return
-        dtypes, axes, expected = TENSORS[self.kind]
-        if not isinstance(x, Tensor):
-            raise ValueError(f"{where}: {type(x).__name__}, expected {expected}")
         if x.dtype not in dtypes or x.dim() != axes:
             raise ValueError(f"{where}: {_show(x)}, expected {expected}")
-        if x.shape[1:] != self.splits["train"][0].shape[1:]:
-            raise ValueError(f"{where}: {_show(x)}, expected the shape of train {_show(self.splits['train'][0])}")
+        if isinstance(train, Tensor) and x.shape[1:] != train.shape[1:]:
+            raise ValueError(f"{where}: {_show(x)}, expected the shape of train {_show(train)}")
         if x.numel() == 0:
             raise ValueError(f"{where} is empty: {_show(x)}")
         _check_values(where, x, missing_allowed=self.kind == "tabular")

@@ -15,7 +15,7 @@ from dlkit.data.audio.waves import Waves
 from dlkit.data.examples import Examples
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Files
-from dlkit.data.reading import sample
+from dlkit.data.reading.workers import sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
 from dlkit.data.splits import divide
@@ -85,7 +85,7 @@ def load(
     else:
         splits = {}
         for name in list(raw):
-            x, _ = raw.pop(name)  # popped, so that no more raw data is kept than is still to be encoded
+            x, _ = raw.pop(name)  # popped, so that the raw copies that `divide` made go as they are encoded
             splits[name] = (encoder.encode(x, device), targets[name].to(device))
         spec = replace(spec, input_shape=tuple(splits["train"][0].shape[1:]), **encoder.promises())
         data = ResidentData(spec, splits, encoder, digest, **options)

@@ -80,12 +80,17 @@ def draw(count: int, fraction: float, labels: Tensor | None, generator: torch.Ge
 
 
 def draw_groups(groups: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
-    """Mask (N,) of whole groups, in random order, until they hold the fraction of the examples; the last only where
-    that comes closer to it. At least one group is taken."""
-    members, sizes = groups.unique(return_counts=True)
-    order = torch.randperm(len(members), generator=generator)
-    distance = (sizes[order].cumsum(0) - fraction * len(groups)).abs()
-    return torch.isin(groups, members[order[: 1 + int(distance.argmin())]])
+    """Mask (N,) of whole groups, in random order, each where with it they come closer to the fraction of the examples.
+    At least one group is taken, the smallest where none comes closer, and one is left."""
+    members, counts = groups.unique(return_counts=True)
+    order, sizes = torch.randperm(len(members), generator=generator).tolist(), counts.tolist()
+    chosen: list[int] = []
+    lacking = fraction * len(groups)
+    for member in order:
+        if abs(lacking - sizes[member]) < abs(lacking) and len(chosen) < len(members) - 1:
+            chosen.append(member)
+            lacking -= sizes[member]
+    return torch.isin(groups, members[chosen or [min(order, key=sizes.__getitem__)]])
 
 
 def _fold(examples: Examples, fold: int, folds: int, seed: int) -> Tensor:

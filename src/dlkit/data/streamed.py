@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Ragged
-from dlkit.data.reading import read_batches
+from dlkit.data.reading.workers import read_batches
 from dlkit.data.resident import EVAL_BYTES, EVAL_BYTES_CPU, EVAL_EXAMPLES
 from dlkit.rng import AUGMENT, stream
 from dlkit.types import Augmentation, Batch, Encoder, Spec

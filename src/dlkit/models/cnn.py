@@ -8,7 +8,7 @@ from functools import partial
 from torch import nn
 
 from dlkit.models.activations import Activation, activated
-from dlkit.models.fit import needs_image
+from dlkit.models.fit import needs_halving, needs_image
 from dlkit.types import Fraction, PositiveInt, Spec
 
 
@@ -29,13 +29,8 @@ def cnn(
     layer. Raises ValueError where the images are too small to be halved once for each of `channels`.
     """
     needs_image("model=cnn", spec)
+    needs_halving(spec, channels, kernel_size)
     depth, height, width = spec.input_shape
-    if kernel_size % 2 == 0:
-        raise ValueError(f"model.kernel_size={kernel_size} must be odd, so that a convolution keeps the image's size")
-    if min(height, width) >> len(channels) < 1:
-        raise ValueError(
-            f"model.channels={list(channels)} halves the image {len(channels)} times, too often for {height}x{width}"
-        )
     layers: list[nn.Module] = []
     for size in channels:
         conv = partial(nn.Conv2d, depth, kernel_size=kernel_size, padding=kernel_size // 2, bias=not batch_norm)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dlkit.models.fit import needs_image
+from dlkit.models.fit import needs_halving, needs_image
 from dlkit.models.sequence import Cell, Pool, Recurrent
 from dlkit.types import Fraction, PositiveInt, Spec
 
@@ -47,13 +47,8 @@ def cnn_rnn(
     layers and before the last layer. Raises ValueError where the images are too small to be halved so often.
     """
     needs_image("model=cnn_rnn", spec)
-    depth, height, width = spec.input_shape
-    if kernel_size % 2 == 0:
-        raise ValueError(f"model.kernel_size={kernel_size} must be odd, so that a convolution keeps the image's size")
-    if min(height, width) >> len(channels) < 1:
-        raise ValueError(
-            f"model.channels={list(channels)} halves the image {len(channels)} times, too often for {height}x{width}"
-        )
+    needs_halving(spec, channels, kernel_size)
+    depth, height, _ = spec.input_shape
     blocks: list[nn.Module] = []
     for size in channels:
         blocks.append(nn.Conv2d(depth, size, kernel_size, padding=kernel_size // 2, bias=not batch_norm))

@@ -9,9 +9,9 @@ from torch import nn
 from dlkit.models.convolved import Convolutions
 from dlkit.models.features import Features
 from dlkit.models.fit import needs_waveform
-from dlkit.models.sequence import Pool, Pooling
+from dlkit.models.sequence import Pool, Pooling, head
 from dlkit.models.spec_augment import SpecAugment
-from dlkit.models.speech import Front, Speech, head
+from dlkit.models.speech import Front, Speech
 from dlkit.types import Fraction, PositiveInt, Spec
 
 

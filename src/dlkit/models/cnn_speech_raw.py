@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from dlkit.models.convolved import Convolution
 from dlkit.models.fit import needs_waveform
-from dlkit.models.sequence import Pool, Pooling, unpadded
-from dlkit.models.speech import head
+from dlkit.models.sequence import Pool, Pooling, head, unpadded
 from dlkit.types import Fraction, PositiveInt, Spec
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.models.fit import needs_tokens
-from dlkit.models.sequence import mask, unpadded
+from dlkit.models.sequence import head, mask, unpadded
 from dlkit.models.vectors import Words, embedding
 from dlkit.types import Positive, PositiveInt, ProperFraction, Spec
 
@@ -25,8 +25,7 @@ class CnnText(nn.Module):
         super().__init__()
         self.words = words
         self.convolutions = nn.ModuleList(nn.Conv1d(words.width, channels, width) for width in widths)
-        head = nn.Linear(channels * len(widths), outputs)
-        self.head = nn.Sequential(nn.Dropout(dropout), head) if dropout else head
+        self.head = head(channels * len(widths), outputs, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x, lengths = unpadded(x)

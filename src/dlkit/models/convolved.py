@@ -20,7 +20,7 @@ class MaskedNorm(_BatchNorm):
         shape = (1, -1, *(1,) * (x.dim() - 2))
         assert self.running_mean is not None and self.running_var is not None
         if self.training:
-            count = lengths.sum() * x[0, 0, 0].numel()
+            count = lengths.sum().clamp(min=1) * x[0, 0, 0].numel()
             axes = [axis for axis in range(x.dim()) if axis != 1]
             x = x.float() * inside
             mean = x.sum(axes) / count

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.models.fit import needs_tokens
-from dlkit.models.sequence import unpadded
+from dlkit.models.sequence import head, unpadded
 from dlkit.models.vectors import embedding
 from dlkit.types import Positive, PositiveInt, ProperFraction, Spec
 
@@ -26,8 +26,7 @@ class FastText(nn.Module):
         self.buckets = table.num_embeddings - words
         self.embedding = table
         self.word_dropout = word_dropout
-        head = nn.Linear(table.embedding_dim, outputs)
-        self.head = nn.Sequential(nn.Dropout(dropout), head) if dropout else head
+        self.head = head(table.embedding_dim, outputs, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x, _ = unpadded(x)

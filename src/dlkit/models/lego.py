@@ -13,6 +13,7 @@ from torch import nn
 
 from dlkit.models.activations import ACTIVATIONS, make_activation, width_before
 from dlkit.models.embedded import needs_numbers
+from dlkit.models.fit import refuse_waveform
 from dlkit.models.layers import PIECES, Mean, OverTime, PoolKind, Recurrent, Texts
 from dlkit.types import Fraction, NonNegativeInt, PositiveInt, Spec
 
@@ -44,6 +45,7 @@ def lego(spec: Spec, outputs: int, *, layers: Sequence[str | dict[str, Any]]) ->
     layer before it twice as wide. Raises ValueError with the number of the layer that does not fit.
     """
     needs_numbers("model=lego", spec)
+    refuse_waveform("model=lego", spec)
     read = [_read(number, entry) for number, entry in enumerate(layers, start=1)]
     modules, shape = _stack(spec, outputs, read)
     if shape != (outputs,):

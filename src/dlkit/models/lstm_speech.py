@@ -6,9 +6,9 @@ from torch import nn
 
 from dlkit.models.features import Features
 from dlkit.models.fit import needs_waveform
-from dlkit.models.sequence import Cell, Pool, Pooling, Recurrent
+from dlkit.models.sequence import Cell, Pool, Pooling, Recurrent, head
 from dlkit.models.spec_augment import SpecAugment
-from dlkit.models.speech import Front, Speech, head
+from dlkit.models.speech import Front, Speech
 from dlkit.types import Fraction, PositiveInt, Spec
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlkit.models.fit import needs_tokens
-from dlkit.models.sequence import Cell, Pool, Pooling, Recurrent, unpadded
+from dlkit.models.sequence import Cell, Pool, Pooling, Recurrent, head, unpadded
 from dlkit.models.vectors import Words, embedding
 from dlkit.types import Positive, PositiveInt, ProperFraction, Spec
 
@@ -49,5 +49,4 @@ def recurrent_text(
     words = Words(table, embedding_dropout, word_dropout)
     recurrent = Recurrent(cell, words.width, units, layers, bidirectional, dropout)
     pool = Pool(pooling, recurrent.width, bidirectional)
-    head = nn.Linear(recurrent.width, outputs)
-    return RecurrentText(words, recurrent, pool, nn.Sequential(nn.Dropout(dropout), head) if dropout else head)
+    return RecurrentText(words, recurrent, pool, head(recurrent.width, outputs, dropout))

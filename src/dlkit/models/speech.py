@@ -47,8 +47,3 @@ class Speech(nn.Module):
         if self.recurrent is not None:
             x = self.recurrent(x, lengths)
         return self.head(self.pool(x, lengths))
-
-
-def head(width: int, outputs: int, dropout: float) -> nn.Module:
-    """Dropout, if any, and the last linear layer."""
-    return nn.Sequential(*([nn.Dropout(dropout)] if dropout else []), nn.Linear(width, outputs))

@@ -169,6 +169,9 @@ def test_different_lengths_beyond_the_limit_are_refused_with_a_remedy(tmp_path: 
     make(tmp_path / "data")
     with pytest.raises(ValueError, match=r"data\.memory_limit=1e-06: .*set data\.seconds"):
         read(tmp_path / "data", memory_limit=1e-6)
+    read(tmp_path / "data")
+    with pytest.raises(ValueError, match=r"data\.memory_limit=1e-06: .*GB together; raise it"):  # cached now
+        read(tmp_path / "data", memory_limit=1e-6)
 
 
 def test_files_are_decoded_once_and_anew_when_one_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

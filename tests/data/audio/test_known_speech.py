@@ -71,7 +71,8 @@ def test_fsdd_that_is_missing_or_damaged_is_refused_with_a_remedy(tmp_path: Path
     (recordings / "0_anna_0.wav").write_bytes(b"RIFF")
     write(recordings / "noise.wav", tone(0.1, 8000), 8000)
     with pytest.raises(
-        ValueError, match=r"(?s)2 files are wrong.*noise\.wav: expected the name.*0_anna_0\.wav: cannot"
+        ValueError,
+        match=r"(?s)2 problems .*\(fetch the set anew\).*noise\.wav: expected the name.*0_anna_0\.wav: cannot",
     ):
         fsdd(root=str(tmp_path), cache=str(tmp_path / "cache"))
 
@@ -137,7 +138,8 @@ def test_recordings_without_eight_words_or_names_are_told_by_path(tmp_path: Path
     write(folder / "0_1_0_1_1_0_0_1.wav", spoken("0101"), 8000)
     write(folder / "0_1.wav", spoken("01"), 8000)
     with pytest.raises(
-        ValueError, match=r"(?s)2 files are wrong.*0_1\.wav: expected 8.*1_0_0_1\.wav: not found in it: 8"
+        ValueError,
+        match=r"(?s)2 problems .*\(fetch the set anew\).*0_1\.wav: expected 8.*1_0_0_1\.wav: not found in it: 8",
     ):
         yesno(root=str(tmp_path), cache=str(tmp_path / "cache"))
 

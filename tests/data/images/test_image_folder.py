@@ -211,6 +211,12 @@ def test_a_folder_without_classes_is_refused(tmp_path, load, make, message):
         load(tmp_path / "set")
 
 
+def test_where_too_little_is_left_it_is_said_what_was_left_out(tmp_path, load):
+    write_set(tmp_path / "set")
+    with pytest.raises(ValueError, match=r"(?s)expected at least 2\nleft out 8: data.group='\(\\d\\d\)' is not found"):
+        load(tmp_path / "set", group=r"(\d\d)", on_error="skip")
+
+
 def test_images_are_decoded_once_and_again_where_a_file_or_an_option_changes(tmp_path, load, monkeypatch):
     write_set(tmp_path / "set")
     decoded = []

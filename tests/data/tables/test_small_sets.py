@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-from dlkit.data.installed import installed
+from dlkit.data.reading.installed import installed
 from dlkit.data.tables import small as tabular
 
 

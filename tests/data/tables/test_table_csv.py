@@ -12,9 +12,9 @@ import torch
 from dlkit.data.examples import Examples
 from dlkit.data.prepare import load
 from dlkit.data.raw import Table
+from dlkit.data.reading.targets import told
 from dlkit.data.tables.columns import Columns
 from dlkit.data.tables.files import table_csv
-from dlkit.data.targets import told
 
 ROWS = [["age", "job", "pay"], ["31", "cook", "yes"], ["", "?", "no"], ["54.5", "smith", "yes"], ["20", "cook", "no"]]
 
@@ -236,7 +236,8 @@ def test_lines_of_another_encoding_are_named(tmp_path: Path) -> None:
         ({"target": 7}, r"data\.target=7: t\.csv has the columns age, job, pay"),
         ({"ignore": ["jobb"]}, r"data\.ignore=jobb: .*did you mean job\?"),
         ({"group": "jobs"}, r"data\.group=jobs: .*did you mean job\?"),
-        ({"split": "job"}, "split 'cook', expected train, val or test"),
+        ({"split": "job"}, r"data\.split=job: no row of .* says train, val or test, but '.', 'cook', 'smith'"),
+        ({"target": "job", "task": "regression"}, r"data\.target=job: no training row has a number there \('cook'\)"),
         ({"split": "job", "test_path": "x"}, r"data\.split: .* not in both"),
         ({"path": "nothing.csv"}, r"data\.path=nothing\.csv: no such file"),
         ({"test_path": "nothing.csv"}, r"data\.test_path=nothing\.csv: no such file"),
@@ -255,7 +256,8 @@ def test_wrong_options_are_named(options: dict[str, object], message: str, tmp_p
     [
         ("", "no rows in this file"),
         ("x,y\n", "no rows are left for the train split"),
-        ("x,y\n1,a\n2,a\n", r"data\.target=y: 1 classes in the training rows"),
+        ("x,y\n1,a\n2,a\n", r"data\.target=y: 1 classes with two or more training rows"),
+        ("x,y\n1,a\n2,b\n", r"data\.target=y: another one in each of 2 training rows"),
         ("x,x\n1,2\n", r":1: two columns have the name 'x'"),
     ],
 )

@@ -15,7 +15,7 @@ from small_texts import write_archive, write_text_sets
 
 from dlkit.build import build_data
 from dlkit.cli.configs import folder
-from dlkit.data.download import fetch
+from dlkit.data.reading.download import fetch
 from dlkit.data.text import known as known_text
 from dlkit.data.text.files import text_csv
 from dlkit.data.text.known import ag_news, imdb, mr, sst2, trec

@@ -204,7 +204,8 @@ def test_a_wrong_column_is_one_line_with_the_columns_there_are(tmp_path):
         (b"", "x.csv", "no rows in this file"),
         (b"", "x.jsonl", "no rows in this file"),
         (b"review,verdict\n", "x.csv", "no rows"),
-        (b"review,verdict\nx,a\ny,a\n", "x.csv", "1 classes in the training rows"),
+        (b"review,verdict\nx,a\ny,a\n", "x.csv", "data.label=verdict: 1 classes with two or more training rows"),
+        (b"review,verdict\nx,a\ny,b\nz,c\n", "x.csv", "data.label=verdict: another one in each of 3 training rows"),
         (b"PK\x03\x04\0\0\0\0review,verdict", "x.csv", "it is no text"),
         (b"\x1f\x8b\x08\0rest", "x.csv.gz", "damaged or not readable"),
     ],
@@ -251,6 +252,7 @@ def test_every_bad_file_is_told_by_its_path_or_left_out(tmp_path):
         "pos/e.pdf": "x",
         "neg/f.txt": "schön".encode("latin-1"),
         "one/g.txt": "x",
+        "pos/h.txt": "a\0b",
     }
     root = make(tmp_path, FILES | bad)
     lines = message(lambda: text_folder(root=root))
@@ -260,10 +262,11 @@ def test_every_bad_file_is_told_by_its_path_or_left_out(tmp_path):
         ("pos/e.pdf", "not a .txt file"),
         ("neg/f.txt:1", "not in utf-8"),
         ("one/g.txt", "the only file of its class"),
+        ("pos/h.txt", "holds zero bytes, so it is no text"),
     ):
         assert f"{tmp_path / name}: {why}" in lines
     examples = text_folder(root=root, on_error="skip")
-    assert len(pairs(examples)) == 4 and len(examples.notes) == 5
+    assert len(pairs(examples)) == 4 and len(examples.notes) == 6
     assert len(pairs(text_folder(root=root, on_error="skip", encoding="latin-1"))) == 5
 
 

@@ -120,7 +120,7 @@ def _judge(hydra: Hydra, config_name: str, line: command_line.Line, checked: Che
             checked.mistakes += wrong
             # what its options are for is not known, so they are left alone
             others = [other for other in others if other.key_or_group.split(".")[0] != override.key_or_group]
-    judge = Judge(imports=not (checked.flags.cfg or checked.flags.help))
+    judge = Judge(trains=not (checked.flags.cfg or checked.flags.help))
     _judge_compositions(Compositions(hydra, config_name, groups, judge), good, others, line, checked)
     checked.causes = judge.causes
 

@@ -101,7 +101,7 @@ class Compositions:
         if not found or not isinstance(found[0], dict):
             return False
         targets = [found[0].get("_target_"), *shared(parent, found[0]).values()]
-        known = [target for target in targets if isinstance(target, str) and (self.judge.imports or is_ours(target))]
+        known = [target for target in targets if isinstance(target, str) and (self.judge.trains or is_ours(target))]
         try:
             return any(name in signature(target).parameters for target in known)
         except TargetError:

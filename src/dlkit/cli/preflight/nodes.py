@@ -73,10 +73,13 @@ def _why(config: DictConfig, path: str, text: str) -> str | None:
 
 
 class Judge:
-    """Finds the mistakes of a composed config. `causes` are the errors of failed imports, for `debug=true`."""
+    """Finds the mistakes of a composed config. `causes` are the errors of failed imports, for `debug=true`.
 
-    def __init__(self, imports: bool = True):
-        self.imports = imports
+    Only what is to be trained (`trains`), not what is only shown, needs all its values and other packages' imports.
+    """
+
+    def __init__(self, trains: bool = True):
+        self.trains = trains
         self.causes: list[BaseException] = []
 
     def judge(self, composed: Composed, only: str | None = None) -> list[str]:
@@ -125,8 +128,9 @@ class Judge:
         for name, target in targets.items():
             if not isinstance(target, str):
                 return [*lines, f"{key}.{name}={show(target)}: must be the dotted name of a class or function"]
-        lines += [f"{key}.{name}: needs a value" for name, value in node.items() if value == "???"]
-        if not all(map(is_ours, targets.values())) and (lines or not self.imports):
+        if self.trains:
+            lines += [f"{key}.{name}: needs a value" for name, value in node.items() if value == "???"]
+        if not all(map(is_ours, targets.values())) and (lines or not self.trains):
             return lines
         signatures = []
         for name, target in targets.items():

@@ -8,10 +8,10 @@ import torch
 
 from dlkit.data.audio.recordings import read_recordings
 from dlkit.data.examples import Examples
-from dlkit.data.folders import list_classes
-from dlkit.data.groups import find_groups, numbered, pattern_of
-from dlkit.data.problems import OnError, Problems
 from dlkit.data.raw import Files
+from dlkit.data.reading.folders import list_classes
+from dlkit.data.reading.groups import PathGroups
+from dlkit.data.reading.problems import OnError, Problems
 from dlkit.types import NonNegativeInt, Positive, PositiveInt
 
 EXTENSIONS = (".wav", ".flac")
@@ -35,7 +35,7 @@ def audio_folder(
     what it finds (a speaker) is in one split only. Above `memory_limit` (GB) files are read while the model trains.
     """
     place = Path(root).expanduser()
-    problems, pattern = Problems(on_error), pattern_of(group) if group else None
+    problems, groups = Problems(on_error), PathGroups(group)
     found = list_classes(place, EXTENSIONS, problems, kind="a WAV or FLAC file")
     paths = found.every_path()
     x, bad = read_recordings(
@@ -47,11 +47,7 @@ def audio_folder(
         memory_limit=memory_limit,
         workers=workers,
     )
-    names: dict[Path, str] = {}
-    if pattern:
-        names = find_groups(place, found.paths("train"), pattern, problems)
-        bad |= set(found.paths("train")) - set(names)
-    found = found.without(bad, problems)
+    found = found.without(bad | groups.find(place, found.paths("train"), problems), problems)
     notes = problems.settle()
     if isinstance(x, Files):
         notes += (f"read from files while training: more than data.memory_limit={memory_limit:g} GB",)
@@ -60,5 +56,5 @@ def audio_folder(
     for split in found.splits:
         chosen = torch.tensor([rows[path] for path in found.paths(split)])
         splits[split] = (x[chosen], found.labels(split))
-    groups = numbered([names[path] for path in found.paths("train")]) if pattern else None
-    return Examples("waveform", "classification", splits, found.classes, groups, sample_rate, notes)
+    numbers = groups.numbers(found.paths("train"))
+    return Examples("waveform", "classification", splits, found.classes, numbers, sample_rate, notes)

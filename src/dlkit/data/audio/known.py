@@ -15,9 +15,9 @@ from dlkit.data.audio.recordings import Recordings, read_recordings
 from dlkit.data.audio.waves import of_length
 from dlkit.data.audio.words import cut
 from dlkit.data.examples import Examples
-from dlkit.data.groups import numbered
-from dlkit.data.problems import SHOWN, Problems
 from dlkit.data.raw import Files, Ragged
+from dlkit.data.reading.groups import numbered
+from dlkit.data.reading.problems import PUBLISHED, Problems
 from dlkit.types import NonNegativeInt, Positive, PositiveInt
 
 FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.10.tar.gz"
@@ -42,7 +42,7 @@ def fsdd(
     are in one split only: with data.folds=6, fold k is tested on the k-th speaker.
     """
     folder = _recordings_of_fsdd(Path(root).expanduser())
-    problems = Problems()
+    problems = Problems(remedy=PUBLISHED)
     found = []
     for path in sorted(folder.glob("*.wav")):
         name = re.fullmatch(r"([0-9])_([^_]+)_([0-9]+)", path.stem)
@@ -53,7 +53,7 @@ def fsdd(
     if not found:
         raise ValueError(f"data.root: no recordings in {folder}; get them from {FSDD}")
     x, _ = read_recordings([one[0] for one in found], problems, sample_rate=sample_rate, seconds=seconds, cache=cache)
-    _refuse(problems, folder)
+    problems.settle()
     y = torch.tensor([one[1] for one in found])
     digits = tuple("0123456789")
     if split == "speakers":
@@ -99,10 +99,10 @@ def speech_commands(
     paths = [path for word in words for path in sorted((folder / word).glob("*.wav"))]
     if not paths:
         raise ValueError(f"data.root: no recordings in {folder}")
-    problems = Problems()
+    problems = Problems(remedy=PUBLISHED)
     limits: dict[str, Any] = {"memory_limit": memory_limit, "workers": workers, "cache": cache}
     x, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, **limits)
-    _refuse(problems, folder)
+    problems.settle()
     return Examples("waveform", "classification", _by_list(folder, paths, words, x), tuple(words), None, sample_rate)
 
 
@@ -142,7 +142,7 @@ def yesno(
     if not folder.is_dir():
         _fetch(folder, download, lambda data: data.YESNO(place, download=True))
     paths = sorted(folder.glob("*.wav"))
-    problems = Problems()
+    problems = Problems(remedy=PUBLISHED)
     for path in [path for path in paths if not re.fullmatch(rf"[01](_[01]){{{WORDS - 1}}}", path.stem)]:
         problems.add(str(path), f"expected {WORDS} times 0 or 1 for its name, as in 0_1_0_1_0_0_1_1.wav")
         paths.remove(path)
@@ -159,17 +159,10 @@ def yesno(
         waves += [of_length(part, sample_rate, seconds) for part in parts]
         labels += [int(label) for label in path.stem.split("_")][: len(parts)]
         groups += [number] * len(parts)
-    _refuse(problems, folder)
+    problems.settle()
     words = Ragged.of(waves) if seconds is None else torch.stack(waves)
     train = {"train": (words, torch.tensor(labels))}
     return Examples("waveform", "classification", train, ("no", "yes"), torch.tensor(groups), sample_rate)
-
-
-def _refuse(problems: Problems, folder: Path) -> None:
-    """Raises ValueError with what is wrong with a publisher's files, if anything."""
-    if problems.found:
-        lines = [f"{where}: {why}" for where, why in problems.found[:SHOWN]]
-        raise ValueError("\n".join([f"{folder}: {len(problems.found)} files are wrong; fetch the set anew:", *lines]))
 
 
 def _fetch(folder: Path, download: bool, make: Callable[[Any], Any]) -> None:

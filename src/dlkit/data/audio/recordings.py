@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlkit.data.audio.waves import BadRecording, check_length, read_wave, samples_of
-from dlkit.data.cache import cache_folder, cached, key
-from dlkit.data.problems import Problems
+from dlkit.data.audio.waves import check_length, opened, read_wave, samples_of
 from dlkit.data.raw import Files, Ragged
-from dlkit.log import log
+from dlkit.data.reading.attempts import attempts
+from dlkit.data.reading.cache import cache_folder, cached, key
+from dlkit.data.reading.problems import Problems
 
 BYTES = 4  # of a sample in memory
 GB = 10**9
-WORTH_A_LINE = 2000  # files: seconds
 Recordings = Tensor | Ragged | Files
 
 
@@ -46,7 +44,7 @@ def read_recordings(
     streamed = length is not None and limit is not None and len(paths) * length * BYTES > limit
     read = partial(read_wave, sample_rate=sample_rate, seconds=seconds)
     if streamed:
-        name, make = "headers 1", lambda: {"bad": _bad(list(_each(paths, _check_header, workers)))}
+        name, make = "headers 1", lambda: _check(paths, workers)
     else:
         name, make = f"recordings 1 {sample_rate} {length}", lambda: _read(paths, read, length, limit, workers)
     made = cached(cache_folder(cache) / "recordings", key(name, paths), make)
@@ -55,63 +53,50 @@ def read_recordings(
     bad = {paths[place] for place, _ in made["bad"]}
     if streamed:
         return Files(paths, read, workers), bad
+    if length is None:
+        _check_size(len(made["values"]), limit, "together")  # the limit may have been higher when they were cached
     return (made["values"] if length is not None else Ragged(made["values"], made["lengths"])), bad
 
 
-def _read(paths: list[Path], read: Any, length: int | None, limit: int | None, workers: int) -> dict[str, Any]:
+def _check(paths: list[Path], workers: int) -> dict[str, Any]:
+    """The places of files whose headers are bad, with the reason."""
+    found = enumerate(attempts(_check_header, paths, workers, "looking at %s recordings, once"))
+    return {"bad": [(place, why) for place, (_, why) in found if why]}
+
+
+def _read(
+    paths: list[Path], read: Callable[[Path], Tensor], length: int | None, limit: int | None, workers: int
+) -> dict[str, Any]:
     """Values (N, T), or (total,) with lengths (N,); and the places of bad files with the reason."""
-    found: list[Tensor | str | None] = []
+    waves: list[Tensor] = []
+    bad: list[tuple[int, str]] = []
     total = 0
     rows = None if length is None else torch.zeros(len(paths), length)
-    for place, wave in enumerate(_each(paths, read, workers)):
-        if isinstance(wave, str):
-            found.append(wave)
-        elif rows is not None:
+    for place, (wave, why) in enumerate(attempts(read, paths, workers, "reading %s recordings, once")):
+        if why:
+            bad.append((place, why))
+        if rows is None:
+            waves.append(torch.zeros(1) if why else wave)
+            total += len(waves[-1])
+        elif not why:
             rows[place] = wave
-            found.append(None)  # it is kept already
-        else:
-            found.append(wave)
-            total += len(wave)
-        if limit is not None and total * BYTES > limit:
-            raise ValueError(
-                f"data.memory_limit={limit / GB:g}: the recordings take more, {total * BYTES / GB:.1f} GB after "
-                f"{place + 1:,} of {len(paths):,}; raise it, or set data.seconds, so that they can be streamed"
-            )
+        _check_size(total, limit, f"after {place + 1:,} of {len(paths):,}")
     if rows is not None:
-        return {"values": rows, "bad": _bad(found)}
-    waves = [one if isinstance(one, Tensor) else torch.zeros(1) for one in found]
+        return {"values": rows, "bad": bad}
     lengths = torch.tensor([len(wave) for wave in waves])
-    return {"values": torch.cat(waves), "lengths": lengths, "bad": _bad(found)}
+    return {"values": torch.cat(waves), "lengths": lengths, "bad": bad}
 
 
-def _bad(found: Sequence[Any]) -> list[tuple[int, str]]:
-    return [(place, one) for place, one in enumerate(found) if isinstance(one, str)]
-
-
-def _each(paths: list[Path], read: Any, workers: int) -> Iterator[Any]:
-    """What `read` makes of each file, in order; of a bad one the reason, a str."""
-
-    def attempt(path: Path) -> Any:
-        try:
-            return read(path)
-        except BadRecording as error:
-            return error.why
-
-    if len(paths) >= WORTH_A_LINE:
-        log.info("reading %s recordings, once", f"{len(paths):,}")
-    if workers < 2:
-        yield from map(attempt, paths)
-        return
-    with ThreadPoolExecutor(workers) as pool:  # decoding lets go of Python's lock
-        yield from pool.map(attempt, paths)
+def _check_size(samples: int, limit: int | None, after: str) -> None:
+    """Raises ValueError where so many samples need more than `limit` bytes."""
+    if limit is not None and samples * BYTES > limit:
+        raise ValueError(
+            f"data.memory_limit={limit / GB:g}: the recordings take more, {samples * BYTES / GB:.3g} GB {after}; "
+            "raise it, or set data.seconds, so that they can be streamed"
+        )
 
 
 def _check_header(path: Path) -> None:
-    """Raises BadRecording where the file is no recording, or too short for one."""
-    import soundfile  # here: only those who read recordings need it
-
-    try:
-        header = soundfile.info(path)
-    except soundfile.SoundFileError as error:
-        raise BadRecording(path, "cannot be read as audio; is it damaged, or of another kind?") from error
-    check_length(path, header.frames, header.samplerate)
+    """Raises ValueError where the file is no recording, or too short for one."""
+    with opened(path) as file:
+        check_length(path, file.frames, file.samplerate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,45 +18,44 @@ QUIET = 1e-6  # −120 dB: what is not louder counts as silence
 Level = Literal["none", "peak", "rms"]
 
 
-class BadRecording(ValueError):
-    """A file that cannot be used; `why` without its path."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
-        self.why = why
-
-
 def read_wave(path: Path, sample_rate: int, seconds: float | None) -> Tensor:
     """A WAV or FLAC file as float32 (T,): channels averaged, resampled to `sample_rate`, then `of_length`.
 
-    Whole numbers become [−1, 1]; floats stay as they are, and resampling may overshoot by a little. Raises
-    BadRecording, a ValueError that names the file, where it cannot be read, holds NaN or is too short.
+    Whole numbers become [−1, 1]; floats stay as they are, and resampling may overshoot by a little. Raises ValueError,
+    `path: why`, where it cannot be read, holds NaN or is too short.
     """
-    import soundfile  # here: only those who read recordings need it
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, expected = file.samplerate, file.frames
-            samples = file.read(dtype="float32", always_2d=True)  # (T, channels)
-    except soundfile.SoundFileError as error:
-        raise BadRecording(path, "cannot be read as audio; is it damaged, or of another kind?") from error
+    with opened(path) as file:
+        rate, expected = file.samplerate, file.frames
+        samples = file.read(dtype="float32", always_2d=True)  # (T, channels)
     if len(samples) < expected:
-        raise BadRecording(path, "ends before its header says; it is damaged")
+        raise ValueError(f"{path}: ends before its header says; it is damaged")
     check_length(path, len(samples), rate)
     wave = torch.from_numpy(samples).mean(1)
     if not wave.isfinite().all():
-        raise BadRecording(path, "holds NaN or infinite samples")
+        raise ValueError(f"{path}: holds NaN or infinite samples")
     if rate != sample_rate:
         wave = _resampler(rate, sample_rate)(wave)
     return of_length(wave, sample_rate, seconds)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The file, its header read. Raises ValueError where that, or what is done with it, fails."""
+    import soundfile  # here: only those who read recordings need it
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            yield file
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"{path}: cannot be read as audio; is it damaged, or of another kind?") from error
+
+
 def check_length(path: Path, frames: int, rate: int) -> None:
-    """Raises BadRecording where there is nothing, or less than `SHORTEST`."""
+    """Raises ValueError where there is nothing, or less than `SHORTEST`."""
     if frames == 0:
-        raise BadRecording(path, "holds no samples")
+        raise ValueError(f"{path}: holds no samples")
     if frames < SHORTEST * rate:
-        raise BadRecording(path, f"shorter than {SHORTEST} s")
+        raise ValueError(f"{path}: shorter than {SHORTEST} s")
 
 
 def samples_of(seconds: float, sample_rate: int) -> int:
@@ -100,17 +101,13 @@ class Waves:
 
     def encode(self, raw: Tensor | Ragged, device: torch.device | str = "cpu") -> Tensor | Ragged:
         """float32 (B, T), padding NaN if any, or Ragged -> the same kind, on `device`."""
-        raw = raw.to(device)
         if self.level == "none":
-            return raw
+            return raw.to(device)
         if isinstance(raw, Tensor):
+            raw = raw.to(device)
             return raw / self._levels(raw).unsqueeze(1)
-        lengths = raw.lengths.to(raw.values.device)
-        if self.level == "peak":
-            levels = torch.segment_reduce(raw.values.abs(), "max", lengths=lengths)
-        else:
-            levels = torch.segment_reduce(raw.values.square(), "mean", lengths=lengths).sqrt()
-        levels = levels.clamp(min=QUIET).repeat_interleave(lengths, output_size=len(raw.values))
+        levels, raw = self._levels_of_ragged(raw).to(device), raw.to(device)
+        levels = levels.repeat_interleave(raw.lengths.to(device), output_size=len(raw.values))
         return Ragged(raw.values / levels, raw.lengths)
 
     def promises(self) -> dict[str, Any]:
@@ -124,6 +121,15 @@ class Waves:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.level, self.samples = state["level"], state["samples"]
+
+    def _levels_of_ragged(self, raw: Ragged) -> Tensor:
+        """(N,), where the raw samples are: not every device has `segment_reduce`."""
+        lengths = raw.lengths.to(raw.values.device)
+        if self.level == "peak":
+            levels = torch.segment_reduce(raw.values.abs(), "max", lengths=lengths)
+        else:
+            levels = torch.segment_reduce(raw.values.square(), "mean", lengths=lengths).sqrt()
+        return levels.clamp(min=QUIET)
 
     def _levels(self, raw: Tensor) -> Tensor:
         """(B, T) -> (B,), of what is not padding."""

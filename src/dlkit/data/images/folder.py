@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,18 +10,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dlkit.data.cache import cache_folder, cached, key
 from dlkit.data.examples import Examples
-from dlkit.data.folders import ClassFolders, list_classes
-from dlkit.data.groups import find_groups, numbered, pattern_of
 from dlkit.data.images.pixels import is_grey, kinds, read_image
-from dlkit.data.problems import OnError, Problems
 from dlkit.data.raw import Files
-from dlkit.log import log
+from dlkit.data.reading.attempts import attempts
+from dlkit.data.reading.cache import cache_folder, cached, key
+from dlkit.data.reading.folders import ClassFolders, list_classes
+from dlkit.data.reading.groups import PathGroups
+from dlkit.data.reading.problems import OnError, Problems
 from dlkit.types import NonNegativeInt, Positive, PositiveInt
 
 Mode = Literal["auto", "grey", "rgb"]
-WORTH_A_LINE = 2000  # files: about a second
+LOOKING = "looking at %s images, once"
 
 
 def image_folder(
@@ -39,20 +38,17 @@ def image_folder(
     """Images of `size` x `size` pixels, uint8 (N, C, size, size), from a folder a class (`folders.list_classes`).
 
     Each is resized so that its short side has `size` pixels, and the middle of its long side is kept
-    (`images.read_image`). `mode` auto: grey where all images are, else rgb. What takes no more than `memory_limit` GB
+    (`pixels.read_image`). `mode` auto: grey where all images are, else rgb. What takes no more than `memory_limit` GB
     as float32 is decoded once, by `workers` threads, and kept in the folder `cache`. Of a larger set only the headers
     are read now, and a file that is damaged behind its header ends the run with its name when it is read. `group` is a
     regular expression with one group, looked for in the path below `root`: what it finds is in one split only. Raises
     ValueError with every file that cannot be used, or leaves them out.
     """
-    problems, pattern = Problems(on_error), pattern_of(group) if group else None
+    problems, groups = Problems(on_error), PathGroups(group)
     folder, place = Path(root).expanduser(), cache_folder(cache) / "images"
     found = list_classes(folder, kinds(), problems, kind="an image that Pillow reads")
     found, grey = _check_headers(found, mode, place, workers, problems)
-    names: dict[Path, str] = {}
-    if pattern:
-        names = find_groups(folder, found.paths("train"), pattern, problems)
-        found = found.without(set(found.paths("train")) - set(names), problems)
+    found = found.without(groups.find(folder, found.paths("train"), problems), problems)
     read = partial(read_image, size=size, grey=grey)
     gigabytes = 4e-9 * len(found.every_path()) * (1 if grey else 3) * size**2
     streams = gigabytes > memory_limit
@@ -65,8 +61,8 @@ def image_folder(
     notes = problems.settle()
     if streams:
         notes += (f"read from files while training: {gigabytes:.3g} GB, more than data.memory_limit={memory_limit:g}",)
-    groups = numbered([names[path] for path in found.paths("train")]) if pattern else None
-    return Examples("image", "classification", splits, found.classes, groups, notes=notes)
+    numbers = groups.numbers(found.paths("train"))
+    return Examples("image", "classification", splits, found.classes, numbers, notes=notes)
 
 
 def _check_headers(
@@ -74,7 +70,7 @@ def _check_headers(
 ) -> tuple[ClassFolders, bool]:
     """What is left without files whose headers cannot be read, and whether the images are to be grey."""
     paths = found.every_path()
-    headers = cached(place, key("headers", paths), lambda: _each(is_grey, paths, workers, "looking at"))
+    headers = cached(place, key("headers", paths), lambda: list(attempts(is_grey, paths, workers, LOOKING)))
     grey = mode == "grey" or (mode == "auto" and all(one for one, why in headers if not why))
     return _without_bad(found, paths, [why for _, why in headers], problems), grey
 
@@ -86,7 +82,7 @@ def _decode(
     paths = found.every_path()
 
     def decode() -> dict[str, Any]:
-        results = _each(read, paths, workers, "decoding")
+        results = list(attempts(read, paths, workers, "decoding %s images, once"))
         images = [image for image, why in results if not why]
         return {"images": torch.stack(images) if images else torch.empty(0), "why": [why for _, why in results]}
 
@@ -109,18 +105,3 @@ def _without_bad(
     for path, why in bad.items():
         problems.add(str(path), why)
     return found.without(bad, problems)
-
-
-def _each(function: Callable[[Path], Any], paths: Sequence[Path], workers: int, doing: str) -> list[tuple[Any, str]]:
-    """What the function makes of each file and "", or None and what is wrong with the file."""
-    if len(paths) >= WORTH_A_LINE:
-        log.info("%s %s images, once", doing, f"{len(paths):,}")
-
-    def attempt(path: Path) -> tuple[Any, str]:
-        try:
-            return function(path), ""
-        except ValueError as error:
-            return None, str(error).removeprefix(f"{path}: ")
-
-    with ThreadPoolExecutor(max(1, workers)) as pool:  # Pillow lets go of Python's lock while it decodes
-        return list(pool.map(attempt, paths))

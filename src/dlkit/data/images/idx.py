@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlkit.data.reading.download import REMEDY
+
 UNSIGNED_BYTE = 8  # the header's code for the type of the values
 
 
@@ -39,9 +41,6 @@ def read(path: Path, dims: int) -> Tensor:
         raise ValueError(f"{path} is damaged: {len(content):,} bytes, expected {expected}; {REMEDY}")
     values = np.frombuffer(content, np.uint8, offset=start)
     return torch.from_numpy(values.copy()).view(shape)  # a copy: torch wants memory that may be written
-
-
-REMEDY = "delete it and set data.download=true, or copy it anew"
 
 
 def _content(path: Path) -> bytes:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from dlkit.data.examples import Examples
 from dlkit.data.images import idx
-from dlkit.data.installed import installed
+from dlkit.data.reading.download import REMEDY
+from dlkit.data.reading.installed import installed
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -109,7 +110,7 @@ def _read_pair(folder: Path, images: str, labels: str) -> tuple[Tensor, Tensor]:
     assert paths[0] is not None and paths[1] is not None
     x, y = idx.read(paths[0], dims=3), idx.read(paths[1], dims=1)
     if len(x) != len(y):
-        raise ValueError(f"{paths[1]}: {len(y)} labels for the {len(x)} images of {paths[0].name}; {idx.REMEDY}")
+        raise ValueError(f"{paths[1]}: {len(y)} labels for the {len(x)} images of {paths[0].name}; {REMEDY}")
     return x.unsqueeze(1), y.long()
 
 

@@ -76,17 +76,17 @@ class Columns:
         self.levels = [list(words) for words in state["levels"]]
 
     def _numbers(self, numbers: Tensor, device: torch.device) -> Tensor:
-        numbers = numbers if device.type != "mps" else numbers.float()  # which has no float64
-        fill = self.fill.to(device, numbers.dtype)
-        state = {name: _on(tensor, device) for name, tensor in self.numeric.items()}
-        marked = self.marked.nonzero().flatten().to(device)
+        place = device if device.type != "mps" else torch.device("cpu")  # mps has no float64
+        fill = self.fill.to(place, numbers.dtype)
+        state = {name: tensor.to(place) for name, tensor in self.numeric.items()}
+        marked = self.marked.nonzero().flatten().to(place)
         done = []
         for part in numbers.split(CHUNK):
-            part = part.to(device)
+            part = part.to(place)
             missing = part.isnan()
             encoded = encode_numbers(torch.where(missing, fill, part), self.normalize, state)
             done.append(torch.cat([encoded, missing[:, marked].float()], 1) if len(marked) else encoded)
-        return torch.cat(done) if len(done) > 1 else done[0]
+        return (torch.cat(done) if len(done) > 1 else done[0]).to(device)
 
     def _codes(self, words: list[list[str]], first: int = 1) -> Tensor:
         """The place of each word among its column's levels, counted from `first`; one less where it has none there."""
@@ -105,7 +105,3 @@ class Columns:
 def _parts(raw: Tensor | Table) -> tuple[Tensor, list[list[str]]]:
     """Numbers (N, F) and columns of words."""
     return (raw.numbers, raw.words) if isinstance(raw, Table) else (raw, [])
-
-
-def _on(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.float().to(device) if device.type == "mps" and tensor.dtype == torch.float64 else tensor.to(device)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from dlkit.data.download import fetch
 from dlkit.data.examples import Examples
-from dlkit.data.problems import Problems
-from dlkit.data.rows import Rows, read_rows
+from dlkit.data.reading.download import fetch
+from dlkit.data.reading.problems import PUBLISHED, Problems
+from dlkit.data.reading.rows import Rows, read_rows
 from dlkit.data.tables.table import Choice, examples_of
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
@@ -38,7 +38,7 @@ def adult(*, root: str, download: bool) -> Examples:
         # adult.test ends its classes with a full stop.
         cells = [[*row[:-1], row[-1].strip().rstrip(".")] for row in rows.cells]
         parts[split] = Rows(rows.path, ADULT, cells, rows.lines)
-    return examples_of(parts, Problems(), Choice("income", task="classification"))
+    return examples_of(parts, Problems(remedy=PUBLISHED), Choice("income", task="classification"))
 
 
 def california_housing(*, root: str, download: bool) -> Examples:
@@ -47,7 +47,7 @@ def california_housing(*, root: str, download: bool) -> Examples:
     Géron's version: 8 numbers, 207 of `total_bedrooms` missing, and how near the sea is.
     """
     parts = {"train": _rows(root, "housing.csv", download)}
-    return examples_of(parts, Problems(), Choice("median_house_value", task="regression"))
+    return examples_of(parts, Problems(remedy=PUBLISHED), Choice("median_house_value", task="regression"))
 
 
 def wine_quality(
@@ -67,7 +67,7 @@ def wine_quality(
     lines = [line for rows in files for line in rows.lines]
     rows = Rows(files[0].path, (*files[0].names, "colour"), cells, lines)
     ignore = () if colour == "both" else ("colour",)
-    return examples_of({"train": rows}, Problems(), Choice("quality", ignore=ignore, task=task))
+    return examples_of({"train": rows}, Problems(remedy=PUBLISHED), Choice("quality", ignore=ignore, task=task))
 
 
 def titanic(*, root: str, download: bool) -> Examples:
@@ -82,14 +82,14 @@ def titanic(*, root: str, download: bool) -> Examples:
     parts = {"train": Rows(rows.path, rows.names, cells, rows.lines)}
     ignore = ("PassengerId", "Name", "Ticket")
     choice = Choice("Survived", ignore=ignore, categorical=("Pclass",), task="classification")
-    return examples_of(parts, Problems(), choice)
+    return examples_of(parts, Problems(remedy=PUBLISHED), choice)
 
 
 def _rows(root: str, name: str, download: bool, header: bool = True) -> Rows:
     """Rows of a file in root/tabular. A line of another length is an error, but for the first one of adult.test."""
     url, md5 = FILES[name]
     path = fetch(url, Path(root).expanduser() / "tabular" / name, md5, download)
-    problems = Problems()
+    problems = Problems(remedy=PUBLISHED)
     rows = read_rows(path, problems, header=header, key="data.root")
     problems.found = [(where, why) for where, why in problems.found if (name, where) != ("adult.test", f"{path}:1")]
     problems.settle()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dlkit.data.examples import Examples
-from dlkit.data.installed import installed
+from dlkit.data.reading.installed import installed
 
 
 def diabetes() -> Examples:

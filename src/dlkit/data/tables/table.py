@@ -9,15 +9,16 @@ from functools import cache
 from itertools import pairwise
 
 import torch
-from torch import Tensor
 
 from dlkit.data.examples import Examples
-from dlkit.data.problems import Problems
 from dlkit.data.raw import Table
-from dlkit.data.rows import Column, Rows, number
-from dlkit.data.targets import Task, targets
+from dlkit.data.reading.groups import numbered
+from dlkit.data.reading.problems import Problems
+from dlkit.data.reading.rows import Column, Rows, number
+from dlkit.data.reading.targets import Task, targets
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "null")  # what means that a value is missing, in capitals or not
+SHOWN = 8  # columns of a kind that are named
 ENOUGH = 10  # rows from which on a column can be told to be an identifier
 
 
@@ -46,13 +47,13 @@ def examples_of(parts: dict[str, Rows], problems: Problems, choice: Choice) -> E
     columns = _Columns(parts["train"], choice, {target, group}) if parts["train"].cells else None
     good = {name: list(columns.without_bad(rows, problems)) for name, rows in parts.items()} if columns else {}
     notes = problems.settle()
-    _check_left(good, train)
+    _check_left(good, train, problems)
     assert columns is not None
     splits = {}
     for name, rows in parts.items():
         y = [found.y[name][row][1] for row in good[name]]
         splits[name] = (columns.table(rows.taken(good[name])), found.tensor(y))
-    groups = None if group is None else _numbered(parts["train"].taken(good["train"]).column(group))
+    groups = None if group is None else numbered(parts["train"].taken(good["train"]).column(group))
     return Examples("tabular", found.task, splits, found.classes, groups, notes=(*found.notes, *columns.notes, *notes))
 
 
@@ -67,16 +68,10 @@ def _cleaned(rows: Rows, missing: set[str]) -> Rows:
     return Rows(rows.path, rows.names, [[cleaned(cell) for cell in row] for row in rows.cells], rows.lines)
 
 
-def _check_left(good: dict[str, list[int]], train: Rows) -> None:
+def _check_left(good: dict[str, list[int]], train: Rows, problems: Problems) -> None:
     for name, rows in (good or {"train": []}).items():
         if not rows:
-            raise ValueError(f"{train.path}: no rows are left for the {name} split")
-
-
-def _numbered(words: list[str]) -> Tensor:
-    """Equal words, equal numbers; in order of the words."""
-    places = {word: place for place, word in enumerate(sorted(set(words)))}
-    return torch.tensor([places[word] for word in words])
+            raise problems.too_few(f"{train.path}: no rows are left for the {name} split")
 
 
 class _Columns:
@@ -100,6 +95,10 @@ class _Columns:
                 (self.numeric if kind == "numbers" else self.worded).append(place)
         if not self.numeric and not self.worded:
             raise ValueError(f"{train.path}: no column is left to learn from; see data.columns and data.ignore")
+        for kind, found in (("numbers", self.numeric), ("words", self.worded)):
+            if found:
+                names = ", ".join(train.names[place] for place in found[:SHOWN]) + (" …" if len(found) > SHOWN else "")
+                self.notes.append(f"{kind} in {len(found)} column{'s' if len(found) > 1 else ''}: {names}")
 
     def without_bad(self, rows: Rows, problems: Problems) -> Iterator[int]:
         """The rows whose numeric columns hold numbers."""

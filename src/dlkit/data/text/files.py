@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from dlkit.data.decoded import content, decoded
 from dlkit.data.examples import Examples
-from dlkit.data.folders import list_classes
-from dlkit.data.groups import find_groups, numbered, pattern_of
-from dlkit.data.problems import OnError, Problems
 from dlkit.data.raw import Texts
-from dlkit.data.rows import Column, Delimiter, Header, Rows, read_rows
-from dlkit.data.tables.files import by_word
-from dlkit.data.targets import targets
+from dlkit.data.reading.decoded import NoText, content, decoded
+from dlkit.data.reading.folders import list_classes
+from dlkit.data.reading.groups import PathGroups, numbered
+from dlkit.data.reading.named_splits import by_word, split_files
+from dlkit.data.reading.problems import OnError, Problems
+from dlkit.data.reading.rows import Column, Delimiter, Header, Rows, read_rows
+from dlkit.data.reading.targets import targets
 
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can write it, no encoding can
 TEXT, LABEL, REST = 0, 1, 2  # columns of rows from `_picked`
@@ -44,16 +44,13 @@ def text_csv(
     numbers by size before words by letter. Raises ValueError for columns that are not there and, unless they are
     skipped, for all bad rows by line: no text, no label, a class of one row or, in the other splits, of none.
     """
-    if split is not None and (val_path or test_path):
-        raise ValueError("data.split: the splits are in a column, or in val_path and test_path; not in both")
+    files = split_files(path, val_path, test_path, split is not None)
     columns = [text] if isinstance(text, str | int) else list(text)
     if not columns:
         raise ValueError("data.text=[]: name the column of texts, or several of them")
     more = {key: column for key, column in (("split", split), ("group", group)) if column is not None}
     problems, parts = Problems(on_error), {}
-    for name, key, file in (("train", "path", path), ("val", "val_path", val_path), ("test", "test_path", test_path)):
-        if file is None:
-            continue
+    for name, (key, file) in files.items():
         rest = {"label": label, **(more if name == "train" else {})}
         rows = read_rows(
             file,
@@ -63,7 +60,7 @@ def text_csv(
             quoting=quoting,
             encoding=encoding,
             wanted=[*columns, *rest.values()],
-            key=f"data.{key}",
+            key=key,
         )
         parts[name] = _picked(rows, columns, rest, problems)
     if split is not None:
@@ -92,12 +89,12 @@ def _picked(rows: Rows, texts: Sequence[Column], rest: dict[str, Column], proble
 
 
 def _examples(parts: dict[str, Rows], group: int | None, problems: Problems) -> Examples:
-    found = targets(parts, LABEL, "classification", problems)
+    found = targets(parts, LABEL, "classification", problems, "data.label")
     notes = problems.settle()
     splits, kept = {}, {name: rows.taken([row for row, _ in found.y[name]]) for name, rows in parts.items()}
     for name, rows in kept.items():
         if not rows.cells:
-            raise ValueError(f"{rows.path}: no rows are left for the {name} split")
+            raise problems.too_few(f"{rows.path}: no rows are left for the {name} split")
         y = torch.tensor([int(label) for _, label in found.y[name]], dtype=torch.int64)
         splits[name] = (Texts(rows.column(TEXT)), y)
     groups = None if group is None else numbered(kept["train"].column(group))
@@ -112,26 +109,26 @@ def text_folder(
     `group` is a regular expression with one group, looked for in the path below `root`: what it finds is in one split
     only. Raises ValueError with every file that cannot be used, or leaves them out.
     """
-    problems, pattern = Problems(on_error), pattern_of(group) if group else None
+    problems, groups = Problems(on_error), PathGroups(group)
     folder = Path(root).expanduser()
     found = list_classes(folder, {".txt"}, problems)
     texts = {path: _read(path, encoding, problems) for path in found.every_path()}
     found = found.without({path for path, text in texts.items() if text is None}, problems)
-    names: dict[Path, str] = {}
-    if pattern:
-        names = find_groups(folder, found.paths("train"), pattern, problems)
-        found = found.without(set(found.paths("train")) - set(names), problems)
+    found = found.without(groups.find(folder, found.paths("train"), problems), problems)
     notes = problems.settle()
-    groups = numbered([names[path] for path in found.paths("train")]) if pattern else None
     splits = {
         name: (Texts([texts[path] or "" for path in found.paths(name)]), found.labels(name)) for name in found.splits
     }
-    return Examples("text", "classification", splits, found.classes, groups, notes=notes)
+    return Examples("text", "classification", splits, found.classes, groups.numbers(found.paths("train")), notes=notes)
 
 
 def _read(path: Path, encoding: str, problems: Problems) -> str | None:
     """The text of a file; None where it has none or is not in this encoding, which is then a problem."""
-    text, undecodable = decoded(path, content(path, "data.root"), encoding, problems)
+    try:
+        text, undecodable = decoded(path, content(path, "data.root"), encoding, problems)
+    except NoText as error:
+        problems.add(str(path), error.why)
+        return None
     if undecodable:
         return None
     if not text.strip():

@@ -11,12 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlkit.data.archives import Archive, members, read_texts
-from dlkit.data.decoded import content
-from dlkit.data.download import fetch
 from dlkit.data.examples import Examples
-from dlkit.data.images.idx import REMEDY
 from dlkit.data.raw import Texts
+from dlkit.data.reading.decoded import content
+from dlkit.data.reading.download import REMEDY, fetch
+from dlkit.data.text.archives import Archive, members, read_texts
 
 GITHUB = "https://raw.githubusercontent.com"
 NEWS = f"{GITHUB}/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"

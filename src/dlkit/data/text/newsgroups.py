@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from dlkit.data.archives import Archive, read_texts
 from dlkit.data.examples import Examples
+from dlkit.data.text.archives import Archive, read_texts
 
 BY_DATE = Archive(
     name="20news-bydate.tar.gz",

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 
-from dlkit.data.cache import cache_folder, cached, key
-from dlkit.data.download import fetch
 from dlkit.data.examples import Examples
-from dlkit.data.images.idx import REMEDY
 from dlkit.data.raw import Texts
+from dlkit.data.reading.cache import cache_folder, cached, key
+from dlkit.data.reading.download import REMEDY, fetch
 
 Found = dict[str, tuple[list[str], list[str]]]  # by split: texts, and the names of their classes
 

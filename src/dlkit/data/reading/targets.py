@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlkit.data.problems import Problems
-from dlkit.data.rows import Rows, number
+from dlkit.data.reading.problems import Problems
+from dlkit.data.reading.rows import Rows, number
 
 Task = Literal["auto", "classification", "regression"]
 FEW = 20  # different whole numbers, at most, that are taken as classes
@@ -31,11 +31,12 @@ class Targets:
         return torch.tensor(y).long() if self.task == "classification" else torch.tensor(y).float().unsqueeze(1)
 
 
-def targets(parts: dict[str, Rows], target: int, task: Task, problems: Problems) -> Targets:
+def targets(parts: dict[str, Rows], target: int, task: Task, problems: Problems, key: str = "data.target") -> Targets:
     """Reads column `target` of every split. `auto` takes the task from the training rows, see `told`.
 
     Rows go to `problems` where the target is missing, is no number in a regression, is a class that no training row
-    has, or the only training row of its class.
+    has, or the only training row of its class. Raises ValueError, which names the config's `key`, where the whole
+    column is of no use.
     """
     given = {name: _given(rows, target, problems) for name, rows in parts.items()}
     name, train = parts["train"].names[target], [cell for _, cell in given["train"]]
@@ -44,13 +45,17 @@ def targets(parts: dict[str, Rows], target: int, task: Task, problems: Problems)
         task = told(train)
         notes = (f"task: {task}, as target {name} has {_described(train)} (data.task)",)
     if task == "regression":
+        if train and all(number(cell) is None for cell in train):
+            raise ValueError(f"{key}={name}: no training row has a number there ({train[0]!r}), as regression needs")
         return Targets(task, (), {split: _numbers(parts[split], given[split], problems) for split in parts}, notes)
     counts = Counter(_label(cell) for cell in train)
     classes = tuple(sorted((label for label, count in counts.items() if count > 1), key=_order))
+    if len(train) > 1 and not classes:
+        raise ValueError(f"{key}={name}: another one in each of {len(train):,} training rows, so these are no classes")
     _report_single(parts["train"], given["train"], counts, problems)
     if train and len(classes) < 2:
-        problems.settle()
-        raise ValueError(f"data.target={name}: {len(classes)} classes in the training rows, two or more are needed")
+        why = f"{key}={name}: {len(classes)} classes with two or more training rows, expected at least 2"
+        raise problems.too_few(why)
     places = {label: place for place, label in enumerate(classes)}
     y: dict[str, list[tuple[int, float]]] = {}
     for split, cells in given.items():

@@ -6,6 +6,8 @@ import hashlib
 from http.client import HTTPException
 from pathlib import Path
 
+REMEDY = "delete it and set data.download=true, or copy it anew"
+
 
 def fetch(url: str, path: Path, checksum: str, download: bool, key: str = "data.root") -> Path:
     """`path`, fetched from `url` first where it is missing and `download` is on. `checksum`: MD5 or SHA-256, in hex.

@@ -13,19 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from dlkit.data.decoded import content, decoded
-from dlkit.data.problems import Problems
+from dlkit.data.reading.decoded import content, decoded
+from dlkit.data.reading.problems import Problems
 
 Delimiter = Literal["auto", "comma", "semicolon", "tab", "pipe", "space"]
 Header = Literal["auto"] | bool
 Column = str | int  # by name, or by number from 0
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 SAMPLE = 100  # rows that are looked at to tell delimiter and header
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -90,11 +85,6 @@ def read_rows(
     if not found:
         raise ValueError(f"{key}={path}: no rows in this file")
     return _rectangle(path, found, _has_header(found, header, wanted), undecodable, problems)
-
-
-def split_of(word: str) -> str | None:
-    """train, val or test for what people write in a column of splits; None for anything else."""
-    return SPLIT_WORDS.get(word.strip().lower())
 
 
 @lru_cache(1 << 16)  # most cells come often; to learn that a word is no number costs a microsecond

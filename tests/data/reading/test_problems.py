@@ -1,6 +1,6 @@
 import pytest
 
-from dlkit.data.problems import SHOWN, Problems
+from dlkit.data.reading.problems import SHOWN, Problems
 
 
 def test_all_problems_are_told_at_once_with_their_places():
@@ -39,6 +39,24 @@ def test_skipped_problems_are_counted_by_their_reason():
     for where, why in (("a:1", "is empty"), ("a:2", "has no label"), ("a:9", "is empty")):
         problems.add(where, why)
     assert problems.settle() == ("left out 2: is empty", "left out 1: has no label")
+
+
+def test_of_very_many_reasons_the_first_are_told_and_the_rest_counted():
+    problems = Problems("skip")
+    for number in range(50):
+        problems.add(f"a:{number}", f"'{number}' is no number")
+    notes = problems.settle()
+    assert len(notes) == SHOWN + 1 and notes[0] == "left out 1: '0' is no number"
+    assert notes[-1] == f"left out {50 - SHOWN}: {50 - SHOWN} other reasons"
+
+
+def test_an_error_says_what_was_skipped_where_too_little_is_left():
+    problems = Problems("skip")
+    for where, why in (("a:1", "has no label"), ("a:2", "is empty"), ("a:9", "is empty")):
+        problems.add(where, why)
+    expected = "no rows are left\nleft out 2: is empty\nleft out 1: has no label"
+    assert str(problems.too_few("no rows are left")) == expected
+    assert str(Problems().too_few("no rows are left")) == "no rows are left"
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])

@@ -11,13 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlkit.data.problems import Problems
+from dlkit.data.reading.named_splits import NAMES, split_of
+from dlkit.data.reading.problems import Problems
 
-NAMES = {  # folders that are splits
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 LITTER = ("thumbs.db", "desktop.ini")  # what file managers leave; hidden files are passed over too
 Listing = dict[str, list[tuple[Path, str]]]
 
@@ -81,11 +77,10 @@ def list_classes(root: Path, extensions: Collection[str], problems: Problems, ki
 
 def _split_folders(root: Path, problems: Problems) -> dict[str, Path]:
     """The folder of each split; {"train": root} where the folders in `root` are classes."""
-    names = {alias: name for name, aliases in NAMES.items() for alias in aliases}
     inside = _folders(root)
     found: dict[str, Path] = {}
     for folder in inside:
-        name = names.get(folder.name.lower())
+        name = split_of(folder.name)
         if name in found:
             raise ValueError(f"data.root={root}: {found[name].name} and {folder.name} both mean {name}; keep one")
         if name:
@@ -136,8 +131,8 @@ def _checked(splits: Listing, problems: Problems) -> ClassFolders:
                 problems.add(str(path), f"in {split}, but the training split has not two files of class {name}")
         kept[split] = [(path, name) for path, name in pairs if name in classes]
     if len(classes) < 2:
-        problems.settle()  # names what is wrong with the others, where that is an error
-        raise ValueError(f"data.root: {len(classes)} classes with two or more training files; expected at least 2")
+        why = f"data.root: {len(classes)} classes with two or more training files, expected at least 2"
+        raise problems.too_few(why)
     for split in [split for split in kept if not kept[split]]:
         problems.add(split, "a split without files")
         del kept[split]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlkit.data.cache import cache_folder, cached, key
+from dlkit.data.reading.cache import cache_folder, cached, key
 
 
 class Maker:
