@@ -87,6 +87,13 @@ def test_columns_are_chosen_left_out_and_forced_to_words(tmp_path: Path) -> None
     assert (x.names, x.words) == (["b", "c", "a"], [[str(i % 3) for i in range(12)]])
 
 
+def test_it_is_said_which_columns_are_taken_as_numbers_and_which_as_words(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(9)]
+    rows = [[*names, "word", "y"], *([*[str(i % 5)] * 9, "pqr"[i % 3], "uv"[i % 2]] for i in range(12))]
+    notes = table_csv(path=written(tmp_path / "t.csv", rows), target="y").notes
+    assert f"numbers in 9 columns: {', '.join(names[:8])} …" in notes and "words in 1 column: word" in notes
+
+
 def test_identifiers_and_empty_columns_are_left_out_and_said(tmp_path: Path) -> None:
     rows = [["id", "name", "void", "x", "y"]]
     rows += [[str(i + 7), f"n{i}", "NA", str(i % 5), "uv"[i % 2]] for i in range(12)]

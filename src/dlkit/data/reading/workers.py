@@ -69,7 +69,8 @@ class Reader(Dataset[Any]):
 
 def _received(read: Tensor | tuple[Tensor, Tensor] | str) -> Tensor | Ragged:
     if isinstance(read, str):
-        raise ValueError(f"{read}; mend or remove the file")
+        why = "of what is streamed, data.on_error=skip sees the headers only"
+        raise ValueError(f"{read}; mend or remove the file ({why})")
     return read if isinstance(read, Tensor) else Ragged(*read)
 
 
