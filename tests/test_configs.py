@@ -47,7 +47,7 @@ def two_steps(place: Path, *overrides: str) -> list[float]:
     return losses
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with small files in the layouts of all sets."""
     root = tmp_path_factory.mktemp("small") / "data"
