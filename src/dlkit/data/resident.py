@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,9 +46,7 @@ class ResidentData:
         self.augment = augment
         self.notes = notes
         self.split_sizes = {name: len(y) for name, (_, y) in splits.items()}
-        self.steps_per_epoch = self.split_sizes["train"] // batch_size
-        if limit_batches:
-            self.steps_per_epoch = min(self.steps_per_epoch, limit_batches)
+        self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._splits, self._digest, self._seed, self._limit = splits, digest, seed, limit_batches
         self._sampler = sampler
         self._labels = splits["train"][1].cpu()
@@ -97,9 +96,7 @@ class ResidentData:
 
     def eval(self, split: str) -> Iterator[Batch]:
         """Each example of a split once: in order and without copies; sequences by length, so that little is padded."""
-        if split not in self._splits:
-            raise ValueError(f"no {split} split: there are {', '.join(self._splits)} (data.{split}_fraction makes one)")
-        x, y = self._splits[split]
+        x, y = of_split(self._splits, split)
         batches = self._in_order(x, y, by_length=not self._limit)  # the first few by length would all be the longest
         for number, batch in enumerate(batches):
             if self._limit and number == self._limit:
@@ -108,9 +105,8 @@ class ResidentData:
 
     def _in_order(self, x: Encoded, y: Tensor, by_length: bool = False) -> Iterator[Batch]:
         """All examples, in batches that suit the caches."""
-        budget = EVAL_BYTES_CPU if y.device.type == "cpu" else EVAL_BYTES
         if isinstance(x, Tensor):
-            size = max(1, min(EVAL_EXAMPLES, budget // x[0].nbytes))
+            size = eval_size(x[0].nbytes, y.device)
             for start in range(0, len(y), size):
                 yield Batch(x[start : start + size], y[start : start + size])
             return
@@ -118,7 +114,7 @@ class ResidentData:
         longest = x.lengths[order].flip(0).cummax(0).values.flip(0).clamp(min=1)  # from here to the end
         start = 0
         while start < len(x):
-            size = max(1, min(EVAL_EXAMPLES, budget // (int(longest[start]) * x.values[0].nbytes)))
+            size = eval_size(int(longest[start]) * x.values[0].nbytes, y.device)
             chosen = order[start : start + size]
             yield Batch(x.padded(chosen), y[chosen.to(y.device, non_blocking=True)])  # no sync
             start += size
@@ -138,6 +134,25 @@ class ResidentData:
         if isinstance(x, Ragged):
             return Batch(x.padded(chosen), y.index_select(0, chosen.to(y.device, non_blocking=True)))
         return Batch(_gather(x, chosen), y.index_select(0, chosen))
+
+
+def steps_in_epoch(examples: int, batch_size: int, limit_batches: int) -> int:
+    """Whole batches of an epoch, at most `limit_batches` unless that is 0."""
+    steps = examples // batch_size
+    return min(steps, limit_batches) if limit_batches else steps
+
+
+def of_split(splits: dict[str, tuple[Any, Tensor]], name: str) -> tuple[Any, Tensor]:
+    """Inputs and targets of a split. Raises ValueError where there is none of that name."""
+    if name not in splits:
+        raise ValueError(f"no {name} split: there are {', '.join(splits)} (data.{name}_fraction makes one)")
+    return splits[name]
+
+
+def eval_size(bytes_each: int, device: torch.device) -> int:
+    """Examples of an evaluation batch."""
+    budget = EVAL_BYTES_CPU if device.type == "cpu" else EVAL_BYTES
+    return max(1, min(EVAL_EXAMPLES, budget // bytes_each))
 
 
 def _unpadded(parts: list[Tensor]) -> Ragged:

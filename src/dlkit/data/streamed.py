@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, tee
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Ragged
 from dlkit.data.reading.workers import read_batches
-from dlkit.data.resident import EVAL_BYTES, EVAL_BYTES_CPU, EVAL_EXAMPLES
+from dlkit.data.resident import eval_size, of_split, steps_in_epoch
 from dlkit.rng import AUGMENT, stream
 from dlkit.types import Augmentation, Batch, Encoder, Spec
 
@@ -43,9 +43,7 @@ class StreamedData:
     ) -> None:
         self.encoder, self.batch_size, self.augment, self.notes = encoder, batch_size, augment, notes
         self.split_sizes = {name: len(y) for name, (_, y) in files.items()}
-        self.steps_per_epoch = self.split_sizes["train"] // batch_size
-        if limit_batches:
-            self.steps_per_epoch = min(self.steps_per_epoch, limit_batches)
+        self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._device, self._digest, self._seed, self._limit = torch.device(device), digest, seed, limit_batches
         self._sampler = sampler
         self._labels = files["train"][1]
@@ -74,7 +72,7 @@ class StreamedData:
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
         x, y = self._splits["train"]
-        orders = self._plan(step), self._plan(step)
+        orders = tee(self._plan(step))  # one for the batches' targets, one for those who read
         pin = self._device.type == "cuda"
         for chosen, raw in zip(orders[0], read_batches(x, orders[1], pin=pin, start_late=True), strict=True):
             batch = self._batch(raw, y, chosen)
@@ -86,11 +84,8 @@ class StreamedData:
 
     def eval(self, split: str) -> Iterator[Batch]:
         """Each example of a split once, in order; the last batch may be short."""
-        if split not in self._splits:
-            raise ValueError(f"no {split} split: there are {', '.join(self._splits)} (data.{split}_fraction makes one)")
-        x, y = self._splits[split]
-        budget = EVAL_BYTES_CPU if self._device.type == "cpu" else EVAL_BYTES
-        parts = torch.arange(len(y)).split(max(1, min(EVAL_EXAMPLES, budget // self._bytes)))
+        x, y = of_split(self._splits, split)
+        parts = torch.arange(len(y)).split(eval_size(self._bytes, self._device))
         parts = parts[: self._limit] if self._limit else parts
         for chosen, raw in zip(parts, read_batches(x, iter(parts), pin=self._device.type == "cuda"), strict=True):
             yield self._batch(raw, y, chosen)
