@@ -16,7 +16,6 @@ import numpy as np
 import torch
 import torchaudio
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_object
 from omegaconf import DictConfig
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -26,10 +25,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from dlkit.build import make, split_shared
+from dlkit.build import data_parts
 from dlkit.cli.configs import folder as configs
 from dlkit.data.examples import Examples
-from dlkit.data.prepare import load
 from dlkit.data.raw import Ragged, Table
 from dlkit.data.splits import divide
 
@@ -44,10 +42,9 @@ def compose_config(overrides: Iterable[str]) -> DictConfig:
 
 
 def raw_splits(cfg: DictConfig) -> tuple[Examples, dict[str, Split]]:
-    """The raw examples of a run, and its splits of them: as `dlkit.build.build_data` and `prepare.load` make them."""
-    node, shared = split_shared(cfg.data, load)
-    node, _ = split_shared(node, get_object(shared["encoder"]))
-    examples: Examples = make(node)()
+    """The raw examples of a run, and its splits of them: as `prepare.load` makes them."""
+    source, shared = data_parts(cfg)
+    examples: Examples = source()
     options = {name: shared[name] for name in ("val_fraction", "test_fraction", "fold", "folds")}
     parts = divide(examples, **options, seed=shared["split_seed"])
     return examples, {name: (x, y.numpy()) for name, (x, y) in parts.items()}

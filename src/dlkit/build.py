@@ -95,16 +95,20 @@ def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, A
     return DictConfig({key: node[key] for key in node if key not in names}), rest
 
 
-def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
+def data_parts(cfg: DictConfig) -> tuple[Any, dict[str, Any]]:
+    """The data source, still to be called, and the options of `load`, its encoder made where the config names one."""
     node, shared = split_shared(cfg.data, load)
-    encoder = None
     if target := shared.pop("encoder", None):
         node, options = split_shared(node, get_object(target))
-        encoder = get_object(target)(**options)
+        shared["encoder"] = get_object(target)(**options)
+    return make(node), shared
+
+
+def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
+    source, shared = data_parts(cfg)
     return load(
-        make(node)(),
+        source(),
         **shared,
-        encoder=encoder,
         seed=cfg.seed,
         device=device,
         overfit_batches=trainer.overfit_batches,
