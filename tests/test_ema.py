@@ -53,10 +53,10 @@ def test_the_average_is_what_is_evaluated_and_the_model_stays_raw(tmp_path: Path
         train(made, take(data, 20))
     for ours, theirs in zip(engine.state.model.parameters(), raw.state.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    averaged, plain = (evaluate(made, data.eval("val"), "val") for made in (engine, raw))
+    averaged, plain = (evaluate(made, made.state.eval_model, data.eval("val"), "val") for made in (engine, raw))
     assert averaged["val/loss"] != plain["val/loss"]
     raw.state.model.load_state_dict(engine.state.parts["ema"].state_dict())
-    assert evaluate(raw, data.eval("val"), "val") == averaged
+    assert evaluate(raw, raw.state.eval_model, data.eval("val"), "val") == averaged
 
 
 def test_the_average_needs_no_gradient_and_shares_no_memory() -> None:

@@ -177,8 +177,9 @@ def test_the_log_is_the_mean_loss_since_the_last_one_and_the_accuracy_of_the_las
 
 def test_measuring_gives_sums_and_leaves_no_graph(tmp_path: Path) -> None:
     engine, batch = make_engine(tmp_path, small()), Drawn().examples(8, 0)
-    sums = engine.measure(batch)
+    found, sums = engine.measure(engine.state.model, batch)
     out = small()(batch.x)
+    assert torch.equal(found, out)
     assert sums["loss"].item() == pytest.approx(F.cross_entropy(out, batch.y, reduction="sum").item())
     assert sums["accuracy"].item() == (out.argmax(1) == batch.y).sum().item()
     assert all(value.dtype is torch.float64 and not value.requires_grad for value in sums.values())

@@ -25,14 +25,14 @@ FLOORS: list[set[str]] = [
         "ema",
         "transfer",
     },
-    {"guard", "rundir", "state", "engine", "callbacks"},
+    {"guard", "rundir", "state", "measure", "engine", "callbacks"},
     {"trainer"},
     {"build", "look", "show", "result", "run", "cli", "library"},
 ]
 BRICKS = FLOORS[1]
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
     ["types", "rng", "log", "settings"],
-    ["rundir", "state", "guard", "engine", "callbacks"],
+    ["rundir", "state", "guard", "measure", "engine", "callbacks"],
     ["build", "look", "show", "result", "run", "cli", "library"],
 ]
 

@@ -464,7 +464,7 @@ def one_logit(folder: Path, loss: Loss, *, scale: float = 0.0, **options: Any) -
 def test_the_perceptron_loss_is_zero_at_w_0_and_descent_is_rosenblatts_rule_from_there(tmp_path: Path) -> None:
     engine = one_logit(tmp_path, loss_of("perceptron", spec(2)))
     x, y = Points().examples(30, 0)
-    assert engine.measure(Batch(x, y))["loss"].item() == 0
+    assert engine.measure(engine.state.model, Batch(x, y))[1]["loss"].item() == 0
     w, b = torch.zeros(4), torch.zeros(1)
     for i in range(30):
         sign = 2 * y[i] - 1

@@ -121,10 +121,10 @@ def test_an_evaluation_is_exact_over_ragged_batches(tmp_path: Path) -> None:
     data, engine = Drawn(val=20), make_engine(tmp_path, small())  # in parts of 7, 7 and 6
     x, y = data.examples(20, 2)
     out = small()(x)
-    figures = evaluate(engine, data.eval("val"), "val")
+    figures = evaluate(engine, engine.state.eval_model, data.eval("val"), "val")
     assert figures["val/loss"] == pytest.approx(F.cross_entropy(out, y).item(), rel=1e-6)
     assert figures["val/accuracy"] == pytest.approx((out.argmax(1) == y).float().mean().item())
-    assert evaluate(engine, [Batch(x, y)], "val") == pytest.approx(figures, rel=1e-6)
+    assert evaluate(engine, engine.state.eval_model, [Batch(x, y)], "val") == pytest.approx(figures, rel=1e-6)
 
 
 def test_an_evaluation_of_a_regression_is_that_of_scikit_learn(tmp_path: Path, regression: Spec) -> None:
@@ -135,15 +135,23 @@ def test_an_evaluation_of_a_regression_is_that_of_scikit_learn(tmp_path: Path, r
     engine = make_engine(tmp_path, model, data=data)
     x, y = data.examples(20, 2)
     r2 = r2_score(y.numpy(), model(x).detach().numpy())
-    assert evaluate(engine, data.eval("val"), "val")["val/r2"] == pytest.approx(r2, abs=1e-5)
+    assert evaluate(engine, engine.state.eval_model, data.eval("val"), "val")["val/r2"] == pytest.approx(r2, abs=1e-5)
 
 
-def test_an_evaluation_turns_dropout_off_and_on_again_and_changes_no_statistics(tmp_path: Path) -> None:
+def test_an_evaluation_turns_dropout_off_and_changes_no_statistics(tmp_path: Path) -> None:
     data, engine = Drawn(), make_engine(tmp_path, small(dropout=0.5, batch_norm=True))
-    first = evaluate(engine, data.eval("val"), "val")
-    assert evaluate(engine, data.eval("val"), "val") == first
-    assert engine.state.model.training
+    first = evaluate(engine, engine.state.eval_model, data.eval("val"), "val")
+    assert evaluate(engine, engine.state.eval_model, data.eval("val"), "val") == first
+    assert not engine.state.model.training
     assert_same(engine.state.model, small(dropout=0.5, batch_norm=True))
+
+
+def test_training_goes_on_with_dropout_after_an_evaluation(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path, small(dropout=0.5), total_steps=4)
+    modes: list[bool] = []
+    engine.state.model.register_forward_hook(lambda model, inputs, out: modes.append(model.training))
+    run(engine, Drawn(), eval_every=2)
+    assert modes == [True, True, *[False] * 3, True, True, *[False] * 3]
 
 
 def test_evaluating_and_logging_more_often_changes_no_weight(tmp_path: Path) -> None:

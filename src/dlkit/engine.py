@@ -1,4 +1,4 @@
-"""One training step and one measurement: precision, accumulation, averaging and the guard live here only."""
+"""One training step: precision, accumulation, averaging and the guard live here only."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlkit.ema import Ema
 from dlkit.guard import Guard, NonFinite
 from dlkit.losses import Margin
+from dlkit.measure import Measure
 from dlkit.metrics import Metric
 from dlkit.regularizers import Around, Part, parts, weights, zero_weights
 from dlkit.state import State
 from dlkit.types import Batch, Loss
 
 
-class Engine:
-    """Computes gradients, updates weights and measures batches. Nothing in a step waits for a GPU."""
+class Engine(Measure):
+    """Computes gradients and updates weights. Nothing in a step waits for a GPU."""
 
     def __init__(
         self,
@@ -32,8 +33,8 @@ class Engine:
         accumulate: int = 1,
         nan_guard: bool = True,
     ):
-        self.state, self.loss, self.metrics = state, loss, metrics
-        self.device, self.dtype, self.accumulate = device, dtype, accumulate
+        super().__init__(loss, metrics, device=device, dtype=dtype)
+        self.state, self.accumulate = state, accumulate
         self.weights = weights(state.model)
         acting = parts(regularizer) if self.weights else []
         self.penalties = [part for part in acting if not isinstance(part, Around)]
@@ -47,13 +48,6 @@ class Engine:
         guarded, deferred = nan_guard and not self.scaler, device.type != "cpu"
         self.guard = Guard(state.model, state.optim, deferred=deferred, overflow=self.overflow) if guarded else None
         self.last: tuple[Tensor, Tensor] | None = None  # outputs and targets of the last batch, for the log
-
-    def forward(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Outputs in float32, computed in `dtype`."""
-        if self.dtype is torch.float32:
-            return model(x)
-        with torch.autocast(self.device.type, self.dtype):
-            return model(x).float()
 
     @property
     def makes_zeros(self) -> bool:
@@ -123,16 +117,6 @@ class Engine:
             # the scaler would skip every step from here on
             raise NonFinite(self.state.step - 1, "the loss in float16", self.overflow)
         return values
-
-    @torch.no_grad()
-    def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """Sums over the batch of the loss and of each metric's statistics, in float64 where the device has it."""
-        out = self.forward(self.state.eval_model, batch.x)
-        wide = torch.float32 if self.device.type == "mps" else torch.float64
-        sums = {"loss": self.loss(out, batch.y).sum(dtype=wide)}
-        for name, metric in self.metrics.items():
-            sums[name] = metric.per_example(out, batch.y).sum(0, dtype=wide)
-        return sums
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
         """The batch cut for accumulation, each part with its share of it: a mean of means is wrong for ragged parts."""

@@ -26,7 +26,8 @@ def final_metrics(experiment: Experiment) -> dict[str, float]:
         for split in data.split_sizes:
             if state.signal:  # what is left would be half measured
                 break
-            figures |= evaluate(engine, takewhile(lambda batch: not state.signal, data.eval(split)), split)
+            batches = takewhile(lambda batch: not state.signal, data.eval(split))
+            figures |= evaluate(engine, state.eval_model, batches, split)
         return figures
 
     metrics = measure()

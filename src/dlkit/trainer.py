@@ -7,11 +7,12 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlkit.callbacks.base import Callback
 from dlkit.engine import Engine
 from dlkit.guard import NonFinite
+from dlkit.measure import Measure
 from dlkit.state import State
 from dlkit.types import Batch, Data, Schedule
 
@@ -66,7 +67,8 @@ def fit(
             if evaluates or ("val" in data.split_sizes and ending()):
                 engine.check()  # before bad figures are believed, and so that the clock stops when the device does
                 clock.pause()
-                state.metrics = evaluate(engine, data.eval("val"), "val")
+                state.metrics = evaluate(engine, state.eval_model, data.eval("val"), "val")
+                state.train_mode()
                 emit("on_eval", state.metrics)
                 clock.resume()
                 if ending() and state.losses:  # the evaluation ended the run
@@ -86,20 +88,30 @@ def fit(
         emit("on_end")
 
 
-def evaluate(engine: Engine, batches: Iterable[Batch], split: str) -> dict[str, float]:
-    """`{split}/loss` and every metric, exact over batches of any length; one sync point."""
-    model = engine.state.eval_model
+def evaluate(
+    measure: Measure,
+    model: nn.Module,
+    batches: Iterable[Batch],
+    split: str,
+    keep: list[tuple[Tensor, Tensor]] | None = None,
+) -> dict[str, float]:
+    """`{split}/loss` and every metric, exact over batches of any length; one sync point.
+
+    Leaves the model in evaluation mode. `keep` takes the outputs and targets of every batch.
+    """
     model.eval()
     sums: dict[str, Tensor] = {}
     count = 0
     for batch in batches:
-        for name, value in engine.measure(batch).items():
+        out, of_batch = measure.measure(model, batch)
+        for name, value in of_batch.items():
             sums[name] = sums[name] + value if name in sums else value
         count += len(batch.y)
-    engine.state.train_mode()
+        if keep is not None:
+            keep.append((out, batch.y))
     if not count:  # a signal came first
         return {}
-    finish = {name: metric.finish for name, metric in engine.metrics.items()}
+    finish = {name: metric.finish for name, metric in measure.metrics.items()}
     figures = [finish[name](total / count) if name in finish else total / count for name, total in sums.items()]
     return dict(zip((f"{split}/{name}" for name in sums), torch.stack(figures).tolist(), strict=True))
 
