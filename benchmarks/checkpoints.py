@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from dlkit.build import build
 from dlkit.callbacks.base import Callback
-from dlkit.cli.configs import folder as configs
+from dlkit.settings import config_folder as configs
 from dlkit.state import State
 from dlkit.trainer import fit
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from dlkit.build import build
-from dlkit.cli.configs import folder as configs
+from dlkit.settings import config_folder as configs
 from dlkit.trainer import fit
 
 STEPS = 421  # an epoch of dlkit's training split, 54,000 images

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
+from dlkit.settings import config_folder
 from dlkit.types import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start
@@ -46,7 +46,7 @@ def refusal() -> Callable[[str], str]:
     """The only line with which the preflight answers a command."""
 
     def answer(command: str) -> str:
-        (line,) = check(command.split(), folder()).mistakes
+        (line,) = check(command.split(), config_folder()).mistakes
         return line
 
     return answer

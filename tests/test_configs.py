@@ -12,11 +12,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from dlkit.build import build
-from dlkit.cli.configs import folder
-from dlkit.settings import GROUPS
+from dlkit.settings import GROUPS, config_folder
 from dlkit.trainer import fit
 
-CONFIGS = folder()
+CONFIGS = config_folder()
 CHOICES = {group: sorted(path.stem for path in (CONFIGS / group).glob("[!_]*.yaml")) for group in GROUPS}
 BASES = {group: sorted(path.stem for path in (CONFIGS / group).glob("_*.yaml")) for group in GROUPS}
 PAIRS = [(group, choice) for group in GROUPS for choice in CHOICES[group]]

@@ -12,10 +12,10 @@ from test_configs import config
 from torch import nn
 
 from dlkit.build import build, build_optim
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.optim import adamw, sgd
 from dlkit.optim.groups import groups
+from dlkit.settings import config_folder
 from dlkit.state import State
 from dlkit.trainer import fit
 
@@ -177,7 +177,7 @@ def test_bad_values_are_refused_on_the_command_line(command: str, line: str, ref
 
 
 def test_factors_by_name_can_be_typed() -> None:
-    checked = check(["optim.lr_scale={0.*:0.1,head:2}", "optim=sgd"], folder())
+    checked = check(["optim.lr_scale={0.*:0.1,head:2}", "optim=sgd"], config_folder())
     assert checked.mistakes == []
     assert checked.config is not None
     assert dict(checked.config.optim.lr_scale) == {"0.*": 0.1, "head": 2}

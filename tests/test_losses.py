@@ -17,13 +17,13 @@ from test_engine import CPU, Drawn, Unit, make_engine, train
 from torch import Tensor, nn
 
 from dlkit.build import build, make
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.engine import Engine
 from dlkit.guard import Guard, NonFinite
 from dlkit.losses import BinaryCrossEntropy, CrossEntropy, Focal, Huber, Mae, Mse, auto, exponential, logistic
 from dlkit.metrics import metrics_for, zero_one
 from dlkit.models.mlp import mlp
+from dlkit.settings import config_folder
 from dlkit.trainer import fit
 from dlkit.types import Batch, Loss, Spec
 
@@ -39,7 +39,7 @@ def spec(classes: int, counts: tuple[int, ...] = ()) -> Spec:
 
 def choice(group: str, name: str) -> DictConfig:
     """The file of a choice; composing takes longer."""
-    file = cast(DictConfig, OmegaConf.load(folder() / group / f"{name}.yaml"))
+    file = cast(DictConfig, OmegaConf.load(config_folder() / group / f"{name}.yaml"))
     return cast(DictConfig, file.get(group, file))  # what sets more than its own group writes the group's name
 
 
@@ -410,7 +410,7 @@ def test_auto_takes_the_usual_loss_of_the_task(tabular: Spec, regression: Spec) 
     ],
 )
 def test_values_that_cannot_be_are_refused_before_the_run(words: str, key: str, expected: str) -> None:
-    (mistake,) = check(words.split(), folder()).mistakes
+    (mistake,) = check(words.split(), config_folder()).mistakes
     assert mistake.startswith(key)
     assert expected in mistake
 

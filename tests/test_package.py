@@ -24,12 +24,13 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 
 def test_the_answer_to_a_mistake_in_the_readme_is_the_one_that_comes() -> None:
-    from dlkit.cli import configs, preflight
+    from dlkit.cli import preflight
+    from dlkit.settings import config_folder
 
     fences = (REPOSITORY / "README.md").read_text().split("```")[1::2]
     command, answer = next(fence for fence in fences if fence.startswith("\n$ ")).strip().splitlines()
     args = command.removeprefix("$ python train.py ").split()
-    assert preflight.check(args, configs.folder()).mistakes == [answer]
+    assert preflight.check(args, config_folder()).mistakes == [answer]
 
 
 def test_what_the_readme_links_to_is_there() -> None:
@@ -39,14 +40,15 @@ def test_what_the_readme_links_to_is_there() -> None:
 
 
 def test_every_command_line_of_the_readme_is_accepted() -> None:
-    from dlkit.cli import configs, preflight
+    from dlkit.cli import preflight
+    from dlkit.settings import config_folder
 
     fences = (REPOSITORY / "README.md").read_text().split("```bash")[1:]
     lines = [line.split("#")[0].strip() for fence in fences for line in fence.split("```")[0].splitlines()]
     commands = [shlex.split(line.partition("python train.py")[2]) for line in lines if "python train.py" in line]
     assert len(commands) >= 6
     for args in commands:
-        assert preflight.check(args, configs.folder()).mistakes == [], args
+        assert preflight.check(args, config_folder()).mistakes == [], args
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import dlkit
 from dlkit.build import build
 from dlkit.callbacks.grad_clip import GradClip
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.guard import Guard, NonFinite
 from dlkit.optim import adam, momentum, sgd
@@ -35,6 +34,7 @@ from dlkit.regularizers import (
     zero_weights,
 )
 from dlkit.rundir import load, save
+from dlkit.settings import config_folder
 from dlkit.trainer import fit
 from dlkit.types import Batch
 
@@ -361,7 +361,7 @@ def test_no_regulariser_waits_for_a_gpu(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_cannot_be_are_refused_before_the_run(words: str, key: str, expected: str) -> None:
-    (mistake,) = check(words.split(), folder()).mistakes
+    (mistake,) = check(words.split(), config_folder()).mistakes
     assert mistake.startswith(key)
     assert expected in mistake
 

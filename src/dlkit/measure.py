@@ -27,7 +27,7 @@ class Measure:
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Outputs, and sums over the batch of the loss and of each metric's statistics, in float64 where there is one."""
+        """Outputs, and sums over the batch of the loss and of each metric's statistics, in float64 if there is one."""
         out = self.forward(model, batch.x)
         wide = torch.float32 if self.device.type == "mps" else torch.float64
         sums = {"loss": self.loss(out, batch.y).sum(dtype=wide)}

@@ -69,6 +69,13 @@ def program() -> str:
     return "python train.py" if Path(sys.argv[0]).name == "train.py" else "dlkit train"
 
 
+def config_folder() -> Path:
+    """The shipped configs: inside the package in a wheel, beside `src/` in a clone (editable install)."""
+    package = Path(__file__).resolve().parent
+    packaged = package / "configs"
+    return packaged if packaged.is_dir() else package.parents[1] / "configs"
+
+
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and values of a nested config."""
     if not isinstance(node, dict):

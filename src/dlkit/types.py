@@ -102,6 +102,10 @@ class Data(Protocol):
         """Each example of a split once; the last batch may be short."""
         ...
 
+    def order(self, split: str) -> Tensor:
+        """The rows (N,) of a split in the order in which `eval` gives them, on the CPU."""
+        ...
+
     def targets(self, split: str) -> Tensor:
         """Targets of a split (N, …), on any device, as in the batches."""
         ...

@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 
 from dlkit.cli import COMMANDS, completion, help, main
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
-from dlkit.settings import GROUPS
+from dlkit.settings import GROUPS, config_folder
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def page() -> str:
-    return help.page([folder()], "python train.py")
+    return help.page([config_folder()], "python train.py")
 
 
 def test_the_page_fits_a_terminal() -> None:
@@ -29,7 +28,7 @@ def test_the_page_fits_a_terminal() -> None:
 
 def test_the_page_names_every_choice_of_every_group() -> None:
     words = set(page().replace("*", " ").split())
-    missing = {file.stem for group in GROUPS for file in (folder() / group).glob("[!_]*.yaml")} - words
+    missing = {file.stem for group in GROUPS for file in (config_folder() / group).glob("[!_]*.yaml")} - words
     assert missing == set()
     assert not [word for word in words if word.startswith("_")]
 
@@ -43,7 +42,7 @@ def test_the_page_marks_the_default_choices() -> None:
 def test_the_examples_of_the_page_are_right() -> None:
     examples = [line.split("#")[0].split()[2:] for line in page().splitlines() if line.startswith("  python train.py")]
     assert len(examples) == 5
-    assert [check(example, folder()).mistakes for example in examples] == [[]] * 5
+    assert [check(example, config_folder()).mistakes for example in examples] == [[]] * 5
 
 
 def test_every_option_of_the_page_is_there() -> None:
@@ -52,7 +51,7 @@ def test_every_option_of_the_page_is_there() -> None:
 
 
 def test_a_choice_is_explained_by_its_file(capsys: pytest.CaptureFixture[str]) -> None:
-    help.show(["model=cnn", "data=mnist"], folder())
+    help.show(["model=cnn", "data=mnist"], config_folder())
     shown = capsys.readouterr().out
     assert "model.kernel_size=3" in shown
     assert "side of a filter in pixels" in shown
@@ -63,9 +62,9 @@ def test_a_choice_is_explained_by_its_file(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_options_that_a_kind_of_data_has_in_common_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    help.show(["data=text_folder"], folder())
+    help.show(["data=text_folder"], config_folder())
     shown = capsys.readouterr().out
-    for line in (folder() / "data" / "_text.yaml").read_text().splitlines()[1:]:
+    for line in (config_folder() / "data" / "_text.yaml").read_text().splitlines()[1:]:
         key, _, comment = line.partition("#")
         assert f"data.{key.split(':')[0]}=" in shown
         assert comment.strip().split(" ")[0] in shown
@@ -79,7 +78,7 @@ def test_a_defaults_list_in_a_users_file_is_followed_in_both_forms(
     (tmp_path / "data").mkdir()
     for name, defaults in (("a", "defaults: [_image, _self_]\n"), ("b", "defaults:\n  - _image\n  - _self_\n")):
         (tmp_path / "data" / f"{name}.yaml").write_text(f"# Mine.\n{defaults}_target_: my.{name}\nnormalize: minmax\n")
-        help.show([f"data={name}"], folder(), str(tmp_path))
+        help.show([f"data={name}"], config_folder(), str(tmp_path))
         shown = capsys.readouterr().out
         assert "data.augment.flip=0" in shown
         assert "data.normalize=minmax" in shown
@@ -89,9 +88,9 @@ def test_a_defaults_list_in_a_users_file_is_followed_in_both_forms(
 def test_the_choices_of_a_users_folder_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("# Of my own.\n_target_: my.net\nwidth: 3  # units\n")
-    help.show([], folder(), str(tmp_path))
+    help.show([], config_folder(), str(tmp_path))
     assert "mine" in capsys.readouterr().out.split()
-    help.show(["model=mine"], folder(), str(tmp_path))
+    help.show(["model=mine"], config_folder(), str(tmp_path))
     shown = capsys.readouterr().out
     assert "model=mine: Of my own." in shown
     assert "model.width=3  units" in shown

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import Checked, check, refuse, summary
+from dlkit.settings import config_folder
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def checked(command: str) -> Checked:
-    return check(command.split(), folder())
+    return check(command.split(), config_folder())
 
 
 def mistakes(command: str) -> list[str]:
@@ -382,7 +382,7 @@ def test_a_wrong_command_exits_with_2_and_leaves_no_folder(tmp_path: Path, comma
 
 def test_neither_a_wrong_command_nor_the_shown_config_imports_torch() -> None:
     program = (
-        "import sys; from dlkit.cli.configs import folder; from dlkit.cli.preflight import check\n"
+        "import sys; from dlkit.settings import config_folder as folder; from dlkit.cli.preflight import check\n"
         "check(['optim.lrr=1'], folder()); check(['--cfg', 'job'], folder()); check(['optim.lr=3'], folder())\n"
         "print([name for name in ('torch', 'torchvision', 'sklearn', 'rich', 'pydantic') if name in sys.modules])"
     )

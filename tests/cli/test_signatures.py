@@ -12,16 +12,15 @@ from annotated_types import Ge, Gt, Interval, Lt
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight.signatures import TargetError, signature
 from dlkit.cli.preflight.values import mistakes
-from dlkit.settings import SHARED
+from dlkit.settings import SHARED, config_folder
 
 
 def targets() -> list[str]:
     """Every `_target_` under configs/, and the functions that groups share."""
     found = set(SHARED.values())
-    for file in folder().rglob("*.yaml"):
+    for file in config_folder().rglob("*.yaml"):
         text = file.read_text(encoding="utf-8")
         found |= {line.split(":")[1].strip() for line in text.splitlines() if line.strip().startswith("_target_:")}
     return sorted(found)
@@ -129,7 +128,7 @@ def test_the_range_is_told_in_words_and_the_wrong_element_by_its_place() -> None
 
 
 def test_the_values_in_the_files_suit_their_targets() -> None:
-    for file in folder().rglob("*.yaml"):
+    for file in config_folder().rglob("*.yaml"):
         node = OmegaConf.to_container(OmegaConf.load(file))
         if isinstance(node, dict) and "_target_" in node:
             for name, option in signature(node["_target_"]).parameters.items():

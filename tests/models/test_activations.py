@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.models.activations import ACTIVATIONS, Activation, make_activation, width_before
 from dlkit.models.cnn import cnn
 from dlkit.models.mlp import mlp
+from dlkit.settings import config_folder
 from dlkit.types import Spec
 
 PLACES = [-3.0, -0.7, -0.1, 0.4, 1.0, 2.5]
@@ -154,7 +154,7 @@ def test_a_model_with_the_activation_learns_ten_examples(tabular: Spec, name: Ac
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_an_unknown_activation_is_refused_with_the_closest(model: str) -> None:
-    assert check([f"model={model}", "model.activation=maxout"], folder()).mistakes == []
-    (line,) = check([f"model={model}", "model.activation=softpluss"], folder()).mistakes
+    assert check([f"model={model}", "model.activation=maxout"], config_folder()).mistakes == []
+    (line,) = check([f"model={model}", "model.activation=softpluss"], config_folder()).mistakes
     assert line.startswith("model.activation=softpluss: must be one of identity, step, ")
     assert line.endswith("did you mean softplus?")

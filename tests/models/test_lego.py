@@ -11,12 +11,12 @@ from hydra import compose, initialize_config_dir
 from torch import nn
 
 from dlkit.build import build
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.models.activations import ACTIVATIONS
 from dlkit.models.layers import PIECES
 from dlkit.models.lego import lego
 from dlkit.models.mlp import mlp
+from dlkit.settings import config_folder
 from dlkit.summary import parameter_count
 from dlkit.types import Spec
 
@@ -234,7 +234,7 @@ def test_what_comes_after_a_step_warns_of_what_comes_before(tabular: Spec) -> No
 
 def test_a_stack_is_typed_on_the_command_line_and_what_is_no_list_of_layers_is_refused() -> None:
     def mistakes(layers: str) -> list[str]:
-        return check(["model=lego", f"model.layers={layers}"], folder()).mistakes
+        return check(["model=lego", f"model.layers={layers}"], config_folder()).mistakes
 
     assert mistakes("[{linear:128},relu,{dropout:0.5},{linear:out}]") == []
     assert mistakes("[{conv:{channels:8,kernel:5}},maxout,pool,{linear:out}]") == []
@@ -246,7 +246,7 @@ def test_a_stack_is_typed_on_the_command_line_and_what_is_no_list_of_layers_is_r
 
 def test_a_typed_stack_builds_with_the_width_of_the_loss(tmp_path: Any) -> None:
     layers = "[{conv:{channels:4,kernel:5}},maxout,{pool:2},{linear:16},batchnorm,gelu,{linear:out}]"
-    with initialize_config_dir(str(folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         cfg = compose("train", ["model=lego", f"model.layers={layers}"])
     model = build(cfg, tmp_path).state.model
     assert isinstance(model, nn.Sequential)

@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from torch import nn
 
 from dlkit.build import build
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.models.linear import linear, logreg
+from dlkit.settings import config_folder
 from dlkit.types import Spec
 
 
 def config(*command: str) -> DictConfig:
-    checked = check(list(command), folder())
+    checked = check(list(command), config_folder())
     assert checked.mistakes == []
     assert checked.config is not None
     return checked.config
@@ -77,9 +77,9 @@ def test_an_experiment_wins_over_what_its_model_brings(tmp_path: Path) -> None:
 
 def test_a_strength_below_zero_is_refused() -> None:
     for model in ("ridge", "lasso", "svm"):
-        (line,) = check([f"model={model}", "regularizer.gamma=-1"], folder()).mistakes
+        (line,) = check([f"model={model}", "regularizer.gamma=-1"], config_folder()).mistakes
         assert line == "regularizer.gamma=-1: must be at least 0"
-    (line,) = check(["model=linreg", "regularizer.gamma=1"], folder()).mistakes
+    (line,) = check(["model=linreg", "regularizer.gamma=1"], config_folder()).mistakes
     assert line.startswith("regularizer.gamma: no such option")
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from dlkit.cli.configs import folder
 from dlkit.models.cnn_text import cnn_text
 from dlkit.models.fasttext import fasttext
 from dlkit.models.recurrent_text import recurrent_text
 from dlkit.models.vectors import Words, embedding, read
+from dlkit.settings import config_folder
 from dlkit.types import Spec
 
 VOCABULARY = ("", "<unk>", "the", "cat", "café", "sat", "at")
@@ -180,7 +180,7 @@ def test_dropout_zeroes_single_numbers_or_whole_words_and_keeps_the_mean() -> No
 
 @pytest.mark.parametrize("model", ["lstm_text", "cnn_text", "fasttext"])
 def test_configs_offer_the_vectors(model: str) -> None:
-    with initialize_config_dir(str(folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         assert compose("train", [f"model={model}"]).model.vectors is None
 
 

@@ -13,9 +13,9 @@ from hydra import compose, initialize_config_dir
 from torch import nn
 
 from dlkit.build import build
-from dlkit.cli.configs import folder
 from dlkit.cli.preflight import check
 from dlkit.models.zoo import torchvision
+from dlkit.settings import config_folder
 from dlkit.types import Spec
 
 SMALL = "shufflenet_v2_x0_5"  # 0.3 million weights beside the head, with batch norm
@@ -197,7 +197,7 @@ def test_a_bad_file_of_weights_is_refused_in_one_line(content: object, message: 
 
 def test_an_init_that_would_overwrite_the_weights_is_refused(weights: Path, tmp_path: Path) -> None:
     choices = ["model=torchvision", f"model.name={SMALL}", f"model.weights={weights}"]
-    with initialize_config_dir(str(folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         assert build(compose("train", choices), tmp_path)
         with pytest.raises(ValueError, match=r"model\.weights: this init would overwrite them"):
             build(compose("train", [*choices, "init=kaiming"]), tmp_path)
@@ -205,7 +205,7 @@ def test_an_init_that_would_overwrite_the_weights_is_refused(weights: Path, tmp_
 
 def test_bad_values_are_refused_by_the_preflight() -> None:
     def mistakes(option: str) -> list[str]:
-        return check(["model=torchvision", option], folder()).mistakes
+        return check(["model=torchvision", option], config_folder()).mistakes
 
     assert mistakes("model.name=resnet50") == []
     assert mistakes("model.freeze=3") == ["model.freeze=3: must be true or false"]

@@ -10,7 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # Each module has `main(args)`, and a docstring whose first line is its help.
-COMMANDS = {"train": "dlkit.cli.train", "schedule": "dlkit.cli.schedule"}
+COMMANDS = {
+    "train": "dlkit.cli.train",
+    "evaluate": "dlkit.cli.evaluate",
+    "predict": "dlkit.cli.predict",
+    "export": "dlkit.cli.export",
+    "reproduce": "dlkit.cli.reproduce",
+    "info": "dlkit.cli.info",
+    "list": "dlkit.cli.list",
+    "find-lr": "dlkit.cli.find_lr",
+    "schedule": "dlkit.cli.schedule",
+}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlkit.cli import configs, preflight
+from dlkit.cli import preflight
 from dlkit.cli.preflight import Checked
-from dlkit.settings import GROUPS, leaves
+from dlkit.settings import GROUPS, config_folder, leaves
 
 # What may change when `resume=auto` goes on: how long, on what machine, what watches, and what only names the run.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
@@ -34,7 +34,7 @@ def check(args: list[str]) -> Checked:
     """Judges a command line; with `resume=DIR` against the config saved there, ValueError where there is none."""
     wanted = _value(args, "resume")
     if wanted in (None, "auto", "null"):
-        checked = preflight.check(args, configs.folder())
+        checked = preflight.check(args, config_folder())
         if checked.multirun and (wanted == "auto" or _value(args, "run_dir")):
             raise ValueError("run_dir and resume are for one run; a sweep (-m) makes a folder for each of its jobs")
         return checked

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from dlkit.cli import configs, preflight
+from dlkit.cli import preflight
+from dlkit.settings import config_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def main(args: list[str] | None = None) -> None:
         return
     try:
         out = _take_out(words)
-        checked = preflight.check(words, configs.folder())
+        checked = preflight.check(words, config_folder())
         if checked.multirun:
             raise ValueError("dlkit schedule: draws one run, not a sweep; leave out -m")
         if checked.mistakes or checked.config is None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dlkit.cli import configs, preflight, resume
+from dlkit.cli import mistakes, preflight, resume
+from dlkit.settings import config_folder
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do
 
@@ -30,7 +31,7 @@ def main(args: list[str] | None = None) -> None:
     if checked.flags.help:
         from dlkit.cli import help
 
-        help.show(checked.overrides, configs.folder(), checked.flags.config_dir)
+        help.show(checked.overrides, config_folder(), checked.flags.config_dir)
     elif any(word.startswith("query=") for word in checked.argv):
         from dlkit.cli import completion
 
@@ -63,7 +64,7 @@ def _through_hydra(argv: list[str]) -> None:
             raise SystemExit(codes[-1])
 
     sys.argv = [sys.argv[0], *argv]
-    hydra.main(config_path=str(configs.folder()), config_name="train", version_base="1.3")(task)()
+    hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(task)()
     sys.exit(max(codes, default=0))
 
 
@@ -74,8 +75,8 @@ def _run(cfg: DictConfig, folder: Path, arguments: list[str], choices: dict[str,
     try:
         result = run(cfg, folder, arguments, resumes, choices).result
     except Exception as error:
-        cause = _cause(error)
-        if not _is_mistake(cause):
+        cause = mistakes.cause(error)
+        if not mistakes.is_mistake(cause):
             traceback.print_exception(cause)
             return 1
         if cfg.debug:
@@ -91,17 +92,3 @@ def _run(cfg: DictConfig, folder: Path, arguments: list[str], choices: dict[str,
 def _exit_code(result: dict[str, Any]) -> int:
     status = result["status"]
     return 128 + result["signal"] if status == "interrupted" else EXIT_CODES[status]
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What was raised first: Hydra wraps what a nested `_target_` raises."""
-    return _cause(error.__cause__) if error.__cause__ and type(error).__module__.startswith("hydra") else error
-
-
-def _is_mistake(error: BaseException) -> bool:
-    """Whether the user asked for what cannot be: a ValueError that dlkit's own code raised."""
-    step = error.__traceback__
-    while step and step.tb_next:
-        step = step.tb_next
-    name = step.tb_frame.f_globals.get("__name__", "") if step else ""
-    return isinstance(error, ValueError) and name.partition(".")[0] == "dlkit"

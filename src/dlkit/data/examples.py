@@ -39,7 +39,8 @@ class Examples:
 
     x: images uint8 or float32 (N, C, H, W); tables float (N, F), NaN where a value is missing, or a `Table` with words;
     `Texts`; waveforms float32 in [−1, 1], (N, T) or `Ragged`; images and waveforms also as `Files`, read when needed.
-    y: classes int64 (N,); numbers float32 (N, T). Raises ValueError where anything is not so.
+    y: classes int64 (N,); numbers float32 (N, T). `names` says where examples come from, for a report of the worst
+    errors. Raises ValueError where anything is not so.
     """
 
     kind: str  # "image" | "tabular" | "text" | "waveform"
@@ -49,6 +50,7 @@ class Examples:
     groups: Tensor | None = None  # int64, of the training examples: those of one group stay in one split
     sample_rate: int | None = None  # of waveforms, Hz
     notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should see: what was left out and why
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)  # by split: file, or line of a file
 
     def __post_init__(self) -> None:
         if self.kind not in TENSORS:
@@ -64,6 +66,9 @@ class Examples:
             self._check_targets(name, x, y)
         if self.groups is not None and self.groups.shape != (len(self.splits["train"][1]),):
             raise ValueError(f"Examples.groups: {_show(self.groups)}, expected one number for each training example")
+        for name, names in self.names.items():
+            if len(names) != len(self.splits[name][1]):
+                raise ValueError(f"Examples.names: {len(names)} names for the {name} split, expected one an example")
         if self.task == "classification":
             self._name_classes()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlkit.data.audio.waves import Waves
 from dlkit.data.examples import Examples
+from dlkit.data.fitted import Fitted
 from dlkit.data.order import Sampler, epoch_order
 from dlkit.data.raw import Files
 from dlkit.data.reading.workers import sample
@@ -33,6 +34,7 @@ def load(
     device: torch.device | str,
     overfit_batches: int = 0,
     limit_batches: int = 0,
+    trained: Fitted | None = None,
     *,
     encoder: Encoder | None = None,
     batch_size: PositiveInt | Literal["full"],
@@ -49,28 +51,39 @@ def load(
 
     Options after the star are those under `data:` of the config; before it stands what the run decides: `seed` of
     order and augmentation, `overfit_batches` (train on so many fixed batches) and `limit_batches` (at most so many
-    batches an epoch and an evaluation); 0 is off. Without an `encoder` it is the usual one of the kind of data, with
-    its own defaults. Raises ValueError for options that do not suit the data.
+    batches an epoch and an evaluation), 0 is off; and, of data that a trained model is to see, what it was trained on:
+    nothing is fitted then, and classes are told by name. Without an `encoder` it is the usual one of the kind of data,
+    with its own defaults. Raises ValueError for options that do not suit the data.
     """
+    if trained is not None:
+        examples = trained.classed(examples)
     digest = examples.fingerprint()
     fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
     raw = divide(examples, **fractions, seed=split_seed, fold=fold, folds=folds)
     if sampler == "balanced" and examples.task != "classification":
         raise ValueError("data.sampler=balanced needs classes, but this data has numbers as targets")
     size = len(raw["train"][1])
-    batch_size = size if batch_size == "full" else batch_size
-    _check_batch_size(batch_size, size, overfit_batches)
+    if batch_size == "full" or (trained is not None and batch_size > size):
+        batch_size = size
+    if trained is None:
+        _check_batch_size(batch_size, size, overfit_batches)
     if overfit_batches:
         chosen = epoch_order(seed, 0, raw["train"][1], "uniform")
         chosen = chosen[: min(overfit_batches, size // batch_size) * batch_size]
         raw["train"] = (raw["train"][0][chosen], raw["train"][1][chosen])
     encoder = encoder or ENCODERS[examples.kind]()
     inputs = raw["train"][0]
-    encoder.fit(sample(inputs, split_seed) if isinstance(inputs, Files) else inputs)
     targets = {name: y for name, (_, y) in raw.items()}
-    spec = describe(examples, targets["train"])
-    if scale_target and examples.task == "regression":
-        spec, targets = _standardized(spec, targets)
+    if trained is None:
+        encoder.fit(sample(inputs, split_seed) if isinstance(inputs, Files) else inputs)
+        spec = describe(examples, targets["train"])
+        if scale_target and examples.task == "regression":
+            spec = _with_unit(spec, targets["train"])
+    else:
+        encoder.load_state_dict(trained.encoder)
+        spec = trained.spec
+    if spec.target_std:
+        targets = {name: _in_unit(y, spec) for name, y in targets.items()}
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "seed": seed,
@@ -89,7 +102,10 @@ def load(
             splits[name] = (encoder.encode(x, device), targets[name].to(device))
         spec = replace(spec, input_shape=tuple(splits["train"][0].shape[1:]), **encoder.promises())
         data = ResidentData(spec, splits, encoder, digest, **options)
-    if augment:
+    if trained is not None:
+        trained.check_shape(data.spec.input_shape)
+        data.spec = trained.spec
+    elif augment:
         augment.check(data.spec)
     return data
 
@@ -109,12 +125,17 @@ def describe(examples: Examples, y: Tensor) -> Spec:
     )
 
 
-def _standardized(spec: Spec, targets: dict[str, Tensor]) -> tuple[Spec, dict[str, Tensor]]:
-    """Targets with mean 0 and deviation 1 over the training split; the Spec says how to turn them back."""
-    deviation, mean = torch.std_mean(targets["train"].double(), 0, correction=0)
+def _with_unit(spec: Spec, y: Tensor) -> Spec:
+    """The Spec with mean and deviation of the training targets (N, T)."""
+    deviation, mean = torch.std_mean(y.double(), 0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1.0)
-    spec = replace(spec, target_mean=tuple(mean.tolist()), target_std=tuple(deviation.tolist()))
-    return spec, {name: ((y - mean) / deviation).float() for name, y in targets.items()}
+    return replace(spec, target_mean=tuple(mean.tolist()), target_std=tuple(deviation.tolist()))
+
+
+def _in_unit(y: Tensor, spec: Spec) -> Tensor:
+    """Targets (N, T) in units of the Spec's deviation from its mean."""
+    mean, deviation = (torch.tensor(one, dtype=torch.float64) for one in (spec.target_mean, spec.target_std))
+    return ((y - mean) / deviation).float()
 
 
 def _check_batch_size(batch_size: int, size: int, overfit_batches: int) -> None:

@@ -103,6 +103,10 @@ class ResidentData:
                 return
             yield batch
 
+    def order(self, split: str) -> Tensor:
+        """The rows of a split in the order of `eval`."""
+        return _rows(of_split(self._splits, split)[0], by_length=not self._limit)
+
     def _in_order(self, x: Encoded, y: Tensor, by_length: bool = False) -> Iterator[Batch]:
         """All examples, in batches that suit the caches."""
         if isinstance(x, Tensor):
@@ -110,7 +114,7 @@ class ResidentData:
             for start in range(0, len(y), size):
                 yield Batch(x[start : start + size], y[start : start + size])
             return
-        order = x.lengths.argsort(descending=True, stable=True) if by_length else torch.arange(len(x))
+        order = _rows(x, by_length)
         longest = x.lengths[order].flip(0).cummax(0).values.flip(0).clamp(min=1)  # from here to the end
         start = 0
         while start < len(x):
@@ -134,6 +138,13 @@ class ResidentData:
         if isinstance(x, Ragged):
             return Batch(x.padded(chosen), y.index_select(0, chosen.to(y.device, non_blocking=True)))
         return Batch(_gather(x, chosen), y.index_select(0, chosen))
+
+
+def _rows(x: Encoded, by_length: bool) -> Tensor:
+    """0 … N − 1, or, of sequences, by length, the longest first."""
+    if by_length and isinstance(x, Ragged):
+        return x.lengths.argsort(descending=True, stable=True)
+    return torch.arange(len(x))
 
 
 def steps_in_epoch(examples: int, batch_size: int, limit_batches: int) -> int:

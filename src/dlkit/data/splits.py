@@ -22,47 +22,66 @@ def divide(
     fold: int | None = None,
     folds: int = 10,
 ) -> dict[str, tuple[Any, Tensor]]:
-    """Splits "train", "val" and "test" of raw (x, y): the set's own, else cut from its training split.
+    """Raw (x, y) of the splits "train", "val" and "test", as `places` has them."""
+    fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
+    found = places(examples, **fractions, seed=seed, fold=fold, folds=folds)
+    return {name: _pick(examples.splits[own], rows) for name, (own, rows) in found.items()}
 
-    test_fraction is of all examples, val_fraction of what is then left for training; 0 makes no such split.
-    With `fold` the training examples are cut into `folds` parts, and part `fold` is the test split, or, where the set
-    has a test split of its own, the validation split. Raises ValueError where a split would be empty.
+
+def places(
+    examples: Examples,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    fold: int | None = None,
+    folds: int = 10,
+) -> dict[str, tuple[str, Tensor]]:
+    """Where the examples of "train", "val" and "test" stand: in which of the set's own splits, and in which rows (n,).
+
+    They are the set's own, else cut from its training split. test_fraction is of all examples, val_fraction of what is
+    then left for training; 0 makes no such split. With `fold` the training examples are cut into `folds` parts, and
+    part `fold` is the test split, or, where the set has a test split of its own, the validation split. Raises
+    ValueError where a split would be empty.
     """
-    splits = dict(examples.splits)
-    groups = examples.groups
+    found = {name: (name, torch.arange(len(y))) for name, (_, y) in examples.splits.items()}
+    y, groups = examples.splits["train"][1], examples.groups
     wanted = {"test": test_fraction, "val": val_fraction}
+
+    def take(name: str, taken: Tensor) -> None:
+        """Moves training examples, those of the mask, into the split `name`."""
+        left = found["train"][1]
+        found["train"], found[name] = ("train", left[~taken]), ("train", left[taken])
+
     if fold is not None:
-        name = "val" if "test" in splits else "test"
-        if name in splits:
+        name = "val" if "test" in found else "test"
+        if name in found:
             raise ValueError(f"data.fold={fold}: this set has a test and a validation split of its own; leave fold out")
-        splits, groups = _take(splits, name, _fold(examples, fold, folds, seed), groups)
+        take(name, _fold(examples, fold, folds, seed))
     for key, (name, fraction) in enumerate(wanted.items()):
-        if name in splits or fraction == 0:
+        if name in found or fraction == 0:
             continue
-        y = splits["train"][1]
-        labels = y if examples.task == "classification" else None
+        left = found["train"][1]
         generator = stream(SPLIT, seed, key)
-        taken = (
-            draw(len(y), fraction, labels, generator) if groups is None else draw_groups(groups, fraction, generator)
-        )
+        labels = y[left] if examples.task == "classification" else None
+        if groups is None:
+            taken = draw(len(left), fraction, labels, generator)
+        else:
+            taken = draw_groups(groups[left], fraction, generator)
         size = int(taken.sum())
-        if not 0 < size < len(y):
-            whole = "" if groups is None else f" in {len(groups.unique())} group(s), which stay whole"
+        if not 0 < size < len(left):
+            whole = "" if groups is None else f" in {len(groups[left].unique())} group(s), which stay whole"
             raise ValueError(
-                f"data.{name}_fraction={fraction} takes {size} of {len(y):,} examples{whole}: "
-                f"expected from 1 to {len(y) - 1:,} (0: no {name} split)"
+                f"data.{name}_fraction={fraction} takes {size} of {len(left):,} examples{whole}: "
+                f"expected from 1 to {len(left) - 1:,} (0: no {name} split)"
             )
-        splits, groups = _take(splits, name, taken, groups)
-    return {name: splits[name] for name in SPLITS if name in splits}
+        take(name, taken)
+    return {name: found[name] for name in SPLITS if name in found}
 
 
-def _take(
-    splits: dict[str, tuple[Any, Tensor]], name: str, taken: Tensor, groups: Tensor | None
-) -> tuple[dict[str, tuple[Any, Tensor]], Tensor | None]:
-    """Moves the `taken` training examples into the split `name`; the splits and the groups of what is left."""
-    x, y = splits["train"]
-    splits = splits | {"train": (x[~taken], y[~taken]), name: (x[taken], y[taken])}
-    return splits, None if groups is None else groups[~taken]
+def _pick(both: tuple[Any, Tensor], rows: Tensor) -> tuple[Any, Tensor]:
+    x, y = both
+    return both if len(rows) == len(y) else (x[rows], y[rows])
 
 
 def draw(count: int, fraction: float, labels: Tensor | None, generator: torch.Generator) -> Tensor:

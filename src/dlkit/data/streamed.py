@@ -90,6 +90,10 @@ class StreamedData:
         for chosen, raw in zip(parts, read_batches(x, iter(parts), pin=self._device.type == "cuda"), strict=True):
             yield self._batch(raw, y, chosen)
 
+    def order(self, split: str) -> Tensor:
+        """The rows of a split in the order of `eval`: as they are."""
+        return torch.arange(len(of_split(self._splits, split)[1]))
+
     def _plan(self, step: int) -> Iterator[Tensor]:
         """The indices (B,) of each batch from `step` on."""
         full = self.batch_size == len(self._labels) and self._sampler == "uniform"

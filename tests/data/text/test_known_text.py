@@ -14,12 +14,12 @@ from sklearn.datasets import _twenty_newsgroups as reference
 from small_texts import write_archive, write_text_sets
 
 from dlkit.build import build_data
-from dlkit.cli.configs import folder
 from dlkit.data.reading.download import fetch
 from dlkit.data.text import known as known_text
 from dlkit.data.text.files import text_csv
 from dlkit.data.text.known import ag_news, imdb, mr, sst2, trec
 from dlkit.data.text.newsgroups import newsgroups20, without
+from dlkit.settings import config_folder
 
 TOPICS = ("ag_news", "sst2", "mr", "trec", "newsgroups20", "imdb")
 CACHED = ("newsgroups20", "imdb")
@@ -212,7 +212,7 @@ def test_what_does_not_have_the_checksum_is_not_kept(root, tmp_path, server, alg
 def test_every_choice_gives_batches_of_tokens(root, choice, monkeypatch):
     monkeypatch.setenv("DLKIT_DATA", str(root))
     overrides = [f"data={choice}", "data.batch_size=full"] + [f"data.cache={root.parent}"] * (choice in CACHED)
-    with initialize_config_dir(str(folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", overrides)
     data = build_data(config, instantiate(config.trainer), torch.device("cpu"))
     assert set(data.split_sizes) == {"train", "val", "test"}

@@ -5,9 +5,10 @@ import pytest
 import torch
 from builders import resident
 
-from dlkit.cli import configs, preflight
+from dlkit.cli import preflight
 from dlkit.data.text.files import text_csv, text_folder
 from dlkit.data.text.tokens import Tokens
+from dlkit.settings import config_folder
 
 ROWS = [("good film", "pos"), ("bad film", "neg"), ("fine, really", "pos"), ("so so\nat best", "neg")]
 
@@ -278,7 +279,7 @@ def test_groups_are_found_in_the_paths(tmp_path):
 
 def test_the_command_line_knows_the_options_of_texts():
     def mistakes(*args):
-        return preflight.check(list(args), configs.folder()).mistakes
+        return preflight.check(list(args), config_folder()).mistakes
 
     lines = mistakes("data=text_csv", "data.text=3", "data.label=verdict", "data.tokenizer=words", "data.min_count=0")
     assert [line.split(":")[0] for line in sorted(lines)] == ["data.min_count=0", "data.path", "data.tokenizer=words"]

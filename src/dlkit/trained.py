@@ -1,0 +1,145 @@
+"""A trained model, taken from a run's folder: what `dlkit.load` gives, and evaluate, predict and export start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from dlkit import runs, runtime
+from dlkit.build import data_parts, make
+from dlkit.data.fitted import Fitted
+from dlkit.data.prepare import ENCODERS
+from dlkit.losses import Margin
+from dlkit.measure import Measure
+from dlkit.metrics import metrics_for
+from dlkit.rundir import load as load_file
+from dlkit.settings import SHARED, Trainer, config_folder
+from dlkit.trust import refuse_untrusted
+from dlkit.types import Encoder, Loss, Spec
+
+RAW = {"tokens": "text"}  # the kind of raw examples, where an encoder turns them into another
+FIRST_WEIGHTS = {"weights": None, "freeze": False, "vectors": None, "freeze_vectors": False}  # what only a start needs
+
+
+@dataclass
+class Trained:
+    """A model with the weights of a run, and what belongs to it."""
+
+    folder: Path
+    config: DictConfig  # of the run
+    weights: str  # which of its checkpoints
+    step: int  # optimiser updates behind them
+    spec: Spec
+    encoder: Encoder
+    model: nn.Module  # in evaluation mode, on `measure.device`
+    measure: Measure  # the loss and the metrics
+    trainer: Trainer
+
+    @property
+    def fitted(self) -> Fitted:
+        """What data for this model is read with."""
+        return Fitted(self.spec, self.encoder.state_dict())
+
+    @torch.no_grad()
+    def outputs(self, x: Tensor) -> Tensor:
+        """Raw outputs (B, K) of the model for encoded inputs (B, …)."""
+        return self.measure.forward(self.model, x.to(self.measure.device))
+
+
+def load(run: str | Path, *, weights: str | None = None, device: str | None = None, trust: bool = False) -> Trained:
+    """The trained model of a run.
+
+    `weights` names a checkpoint: last, best, best-<step>, step-<step>. `device` is cpu, cuda, mps or auto; None: the
+    run's own, or auto where that is not here. Raises ValueError where the folder holds no run, the config names what
+    could run code (unless `trust`), or checkpoint and config do not fit.
+    """
+    folder = runs.find(run)
+    config = runs.read_config(folder)
+    if not trust:
+        refuse_untrusted(config, str(folder / "config.yaml"))
+    cfg = completed(config)
+    weights = weights or "last"
+    content = checkpoint(folder, weights)
+    try:
+        spec = Spec(**content["spec"])
+        trainer: Trainer = instantiate(cfg.trainer)
+        loss: Loss = make(cfg.loss)(spec)
+        model = saved_model(cfg, spec, loss.outputs, content["model"])
+        encoder = saved_encoder(cfg, spec, content["encoder"])
+    except (InstantiationException, RuntimeError, TypeError, KeyError) as error:  # what dlkit writes fits, unless older
+        raise ValueError(f"{folder}: {_first_line(error)}. {runs.written_by(folder)}") from error
+    trainer = replace(trainer, device=cast(Any, device or usable(trainer.device)))
+    place = runtime.setup(trainer)
+    model.to(place)
+    if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    metrics = metrics_for(spec, margins=isinstance(loss, Margin))
+    measure = Measure(loss, metrics, device=place, dtype=getattr(torch, trainer.dtype))
+    model.requires_grad_(False).eval()
+    return Trained(folder, cfg, weights, content["step"], spec, encoder, model, measure, trainer)
+
+
+def completed(config: dict[str, Any]) -> DictConfig:
+    """The config with the defaults of options that came after it was written."""
+    shipped = cast(DictConfig, OmegaConf.load(config_folder() / "train.yaml"))
+    shared = {group: shipped[group] for group in SHARED if group in config}
+    trainer = OmegaConf.load(config_folder() / "trainer" / "default.yaml")
+    return cast(DictConfig, OmegaConf.merge(OmegaConf.create({**shared, "trainer": trainer}), config))
+
+
+def usable(device: str) -> str:
+    """The device's name, or auto where it is not here: a run made on a GPU can be used without one."""
+    try:
+        runtime.choose_device(device)
+    except ValueError:
+        return "auto"
+    return device
+
+
+def checkpoint(folder: Path, weights: str) -> dict[str, Any]:
+    """Weights to evaluate ("model"), "spec", "encoder" and "step" of a checkpoint. Raises ValueError where it lacks."""
+    path = folder / "checkpoints" / f"{weights}.pt"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.pt"))) or "none at all"
+        raise ValueError(f"--weights {weights}: {folder} has no such checkpoint; it has {there}")
+    try:
+        content = load_file(path)
+    except Exception as error:  # torch raises many kinds for what is cut off, or is no checkpoint, or holds code
+        raise ValueError(f"{path}: no checkpoint that can be read: {_first_line(error)}") from error
+    if not isinstance(content, dict) or not {"model", "spec", "step"} <= set(content):
+        raise ValueError(f"{path}: holds no model of dlkit. {runs.written_by(folder)}")
+    if "parts" in content:  # the whole state of a run, of which the averaged weights are evaluated where there are any
+        parts = content["parts"]
+        content = content | {"model": parts.get("ema", content["model"]), "encoder": parts["encoder"]}
+    return content
+
+
+def saved_encoder(cfg: DictConfig, spec: Spec, state: dict[str, Any]) -> Encoder:
+    """The encoder of the data as it was fitted."""
+    encoder: Encoder = data_parts(cfg)[1].get("encoder") or ENCODERS[RAW.get(spec.kind, spec.kind)]()
+    encoder.load_state_dict(state)
+    return encoder
+
+
+def saved_model(cfg: DictConfig, spec: Spec, outputs: int, weights: dict[str, Tensor]) -> nn.Module:
+    """The model of the config with these weights; files that its first weights came from are not needed."""
+    node = cfg.model.copy()
+    if str(node._target_).startswith("dlkit.models."):
+        if node.get("vectors"):  # whose size was that of the file
+            node.embedding_size = next(t.shape[1] for name, t in weights.items() if name.endswith("embedding.weight"))
+        node.update({key: value for key, value in FIRST_WEIGHTS.items() if key in node})
+    model: nn.Module = make(node)(spec, outputs)
+    model.load_state_dict(weights)
+    return model
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2]) if lines else type(error).__name__
