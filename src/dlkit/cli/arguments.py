@@ -10,7 +10,7 @@ from dlkit.cli.preflight.words import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser of `dlkit <command>`, whose help is a module's docstring; a mistake is one line and exit code 2.
+    """An argparse parser of `dlkit <command>`; its help is a module's docstring, a mistake one line and exit code 2.
 
     parser = Parser("evaluate", __doc__)
     parser.add_run()
