@@ -199,3 +199,21 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
     make(tmp_path / "data")
     alone, many = (read(tmp_path / "data", workers=n, cache=str(tmp_path / f"cache{n}")) for n in (0, 3))
     assert alone.fingerprint() == many.fingerprint()
+
+
+def test_classes_can_be_named_and_may_lack_files(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    make(root, 1, ("low", "wolf"))
+    with pytest.raises(ValueError, match=r"(?s)1 problem .*s0_0\.wav: class 'wolf' is not in data\.classes"):
+        read(root, classes=["low", "high"])
+    found = read(root, classes=["high", "low"], on_error="skip")
+    assert (found.classes, found.splits["train"][1].tolist()) == (("high", "low"), [1])
+
+
+@pytest.mark.parametrize("options", [{}, {"seconds": 0.1, "memory_limit": 1e-6}])
+def test_recordings_have_the_names_of_their_files_below_the_root(tmp_path: Path, options: dict[str, Any]) -> None:
+    root = tmp_path / "data"
+    make(root, 3)
+    (root / "high" / "s1_1.wav").write_text("no recording")
+    found = read(root, on_error="skip", **options)
+    assert found.names == {"train": ("high/s0_0.wav", "high/s0_2.wav", "low/s0_0.wav", "low/s0_2.wav", "low/s1_1.wav")}

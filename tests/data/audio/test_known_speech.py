@@ -52,6 +52,8 @@ def test_fsdd_tests_on_the_first_five_recordings_of_each(name: str, tmp_path: Pa
     assert (y.tolist(), test_y.tolist()) == ([0] * 4 + [1] * 4, [0] * 10 + [1] * 10)
     assert x.lengths.tolist() == [1200, 1280] * 4
     assert sorted(set(test.lengths.tolist())) == [800, 880, 960, 1040, 1120]
+    assert found.names["train"][1:3] == (f"{name}/recordings/0_anna_6.wav", f"{name}/recordings/0_ben_5.wav")
+    assert found.names["test"][9] == f"{name}/recordings/0_ben_4.wav"
 
 
 def test_fsdd_can_leave_speakers_out(tmp_path: Path) -> None:
@@ -61,6 +63,7 @@ def test_fsdd_can_leave_speakers_out(tmp_path: Path) -> None:
     assert found.groups is not None
     assert found.groups.tolist() == ([0] * 7 + [1] * 7) * 2
     assert found.splits["train"][0].shape == (28, 1600)
+    assert found.names["train"][7] == "fsdd/recordings/0_ben_0.wav"
 
 
 def test_fsdd_that_is_missing_or_damaged_is_refused_with_a_remedy(tmp_path: Path) -> None:

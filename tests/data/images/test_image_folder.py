@@ -268,3 +268,48 @@ def test_hidden_files_and_what_lies_beside_the_classes_are_passed_over(tmp_path,
 
 def test_usual_extensions_are_known():
     assert {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"} <= kinds()
+
+
+def test_named_classes_have_their_order_and_any_number_of_files(tmp_path, load):
+    write_set(tmp_path / "set", classes=("dog",), count=1)
+    (tmp_path / "set" / "owl").mkdir()
+    examples = load(tmp_path / "set", classes=["owl", "dog", 7])
+    assert examples.classes == ("owl", "dog", "7") and examples.splits["train"][1].tolist() == [1]
+
+
+def test_files_of_classes_that_are_not_named_are_problems(tmp_path, load):
+    for split in ("train", "test"):
+        write_set(tmp_path / "set" / split, classes=("cat", "wolf"), count=1)
+    options = {"classes": ["dog", "cat"], "memory_limit": 1e-6}  # streamed
+    with pytest.raises(ValueError) as caught:
+        load(tmp_path / "set", **options)
+    assert str(caught.value).splitlines()[1:] == [
+        f"{tmp_path / 'set' / split / 'wolf' / '0.png'}: class 'wolf' is not in data.classes"
+        for split in ("train", "test")
+    ]
+    examples = load(tmp_path / "set", **options, on_error="skip")
+    assert {name: y.tolist() for name, (_, y) in examples.splits.items()} == {"train": [1], "test": [1]}
+    assert "left out 2: class 'wolf' is not in data.classes" in examples.notes
+
+
+def test_without_a_file_of_the_named_classes_it_is_said_what_was_left_out(tmp_path, load):
+    write_set(tmp_path / "set")
+    with pytest.raises(
+        ValueError, match=r"(?s)no training file of the classes owl, ape is left\nleft out 4: class 'cat'"
+    ):
+        load(tmp_path / "set", classes=["owl", "ape"], on_error="skip")
+
+
+@pytest.mark.parametrize("memory_limit", [2.0, 1e-6])
+def test_examples_have_the_names_of_their_files_below_the_root(tmp_path, load, memory_limit):
+    root = tmp_path / "set"
+    bad_set(root / "train")
+    write_set(root / "test", count=1)
+    examples = load(root, on_error="skip", memory_limit=memory_limit)
+    assert examples.names["test"] == ("test/cat/0.png", "test/dog/0.png")
+    x, y = examples.splits["train"]
+    assert len(examples.names["train"]) == len(y)
+    for row, name in enumerate(examples.names["train"] if memory_limit == 2 else ()):
+        assert torch.equal(x[row], read_image(root / name, size=8, grey=False))
+    if memory_limit != 2:
+        assert [str(path) for path in x.paths] == [str(root / name) for name in examples.names["train"]]

@@ -137,7 +137,7 @@ def table(count: int = 60) -> Table:
 def test_words_become_the_columns_of_scikit_learn_and_unknown_ones_zeros() -> None:
     raw = table()
     columns = fitted(raw)
-    other = Table(numbers(3), [["red", "", "mauve"], ["l", "xl", "s"]])
+    other = Table(numbers(3), [["red", "", "mauve"], ["l", "xl", "s"]], raw.names)
     theirs = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit(np.array(raw.words).T)
     expected = torch.from_numpy(theirs.transform(np.array(other.words).T)).float()
     ours = columns.encode(other)
@@ -148,7 +148,7 @@ def test_words_become_the_columns_of_scikit_learn_and_unknown_ones_zeros() -> No
 
 def test_codes_stand_last_and_are_0_for_missing_and_unknown_words() -> None:
     columns = fitted(table(), categories="embed")
-    other = Table(numbers(4), [["red", "", "mauve", "blue"], ["l", "xl", "s", "s"]])
+    other = Table(numbers(4), [["red", "", "mauve", "blue"], ["l", "xl", "s", "s"]], table().names)
     out = columns.encode(other)
     assert out[:, 5:].tolist() == [[3, 1], [0, 0], [0, 2], [1, 2]]
     assert columns.promises() == {"kind": "tabular", "cardinalities": (4, 3)}
@@ -172,6 +172,7 @@ def test_the_state_is_plain_data_and_encodes_alike_after_loading(
     fresh = Columns(normalize=normalize, categories=categories)  # type: ignore[arg-type]
     fresh.load_state_dict(torch.load(tmp_path / "columns.pt", weights_only=True))
     assert torch.equal(fresh.encode(raw), columns.encode(raw))
+    assert (fresh.number_names, fresh.word_names) == (["a", "b", "c", "d", "e"], ["colour", "size"])
     assert fresh.promises() == columns.promises()
 
 
@@ -195,3 +196,31 @@ def test_encoding_leaves_raw_numbers_alone() -> None:
 def test_other_columns_than_those_of_training_are_refused() -> None:
     with pytest.raises(ValueError, match="rows of 4 numbers and 0 words, expected 5 and 2"):
         fitted(table()).encode(numbers()[:, :4])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "b", "c", "d", "e", "hue", "size"], "columns: missing colour, not known hue; expected as trained"),
+        (["b", "a", "c", "d", "e", "colour", "size"], "in another order; .* numbers a, b, c, d, e, words colour, size"),
+    ],
+)
+def test_a_table_with_other_names_is_refused_by_name(names: list[str], message: str) -> None:
+    other = table()
+    other.names = names
+    with pytest.raises(ValueError, match=message):
+        fitted(table()).encode(other)
+    fewer = Table(numbers(3)[:, :4], [["red"] * 3, ["s"] * 3], ["a", "b", "c", "d", "colour", "size"])
+    with pytest.raises(ValueError, match="columns: missing e; expected as trained"):
+        fitted(table()).encode(fewer)
+
+
+def test_without_names_columns_go_by_place() -> None:
+    raw = table()
+    named, nameless = fitted(raw), fitted(raw.numbers)
+    assert (nameless.number_names, nameless.word_names) == ([], [])
+    old = {name: part for name, part in named.state_dict().items() if not name.endswith("_names")}
+    named.load_state_dict(old)  # as it was written before columns had names
+    renamed = Table(raw.numbers, raw.words, list("tuvwxyz"))
+    assert torch.equal(named.encode(renamed), fitted(raw).encode(raw))
+    assert torch.equal(fitted(Table(raw.numbers)).encode(raw.numbers), nameless.encode(raw.numbers))

@@ -294,3 +294,95 @@ def test_a_table_becomes_batches_with_codes_last_and_standardised_targets(tmp_pa
     back = y.double() * data.spec.target_std[0] + data.spec.target_mean[0]
     torch.testing.assert_close((back - 1000) / 3, ((back - 1000) / 3).round(), atol=1e-3, rtol=0)
     assert load(examples, 0, "cpu", scale_target=False, **options).spec.target_std == ()  # type: ignore[arg-type]
+
+
+def test_named_classes_have_their_order_and_any_number_of_rows(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", [["x", "y"], ["3", "1.0"], ["4", "7"]])
+    examples = table_csv(path=path, target="y", classes=[7, "2", "1"], columns=["x"])
+    assert (examples.task, examples.classes, train(examples)[1].tolist()) == ("classification", ("7", "2", "1"), [2, 0])
+    assert table_csv(path=path, target="y", classes=["2", "1.0", "7"]).classes == ("2", "1.0", "7")
+    assert (
+        len(train(table_csv(path=written(tmp_path / "u.csv", ROWS[:2]), target="pay", classes=["no", "yes"]))[0]) == 1
+    )
+
+
+def test_rows_of_classes_that_are_not_named_are_problems(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match="2 problems") as caught:
+        table_csv(path=path, target="pay", classes=["yes", "wolf"])
+    assert str(caught.value).splitlines()[1:] == [f"{path}:{n}: class 'no' is not in data.classes" for n in (3, 5)]
+    examples = table_csv(path=path, target="pay", classes=["wolf", "yes"], on_error="skip")
+    assert train(examples)[1].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="no rows are left"):
+        table_csv(path=path, target="pay", classes=["wolf", "owl"], on_error="skip")
+
+
+def test_classes_of_a_regression_and_equal_ones_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match=r"data\.classes: targets of a regression are numbers"):
+        table_csv(path=path, target="age", task="regression", classes=["1", "2"])
+    with pytest.raises(ValueError, match=r"data\.classes=\[1, 1\.0\]: 1 is in it twice"):
+        table_csv(path=path, target="age", classes=["1", "1.0"])
+
+
+def test_columns_of_numbers_can_be_named_and_keep_to_it(tmp_path: Path) -> None:
+    """Empty, of words but for the bad rows, counting, and never varying: none is dropped or changes its kind."""
+    rows = [["e", "w", "v", "n", "c", "y"]]
+    rows += [["", "", "NA", str(i), "5", "uv"[i % 2]] for i in range(12)]
+    path = written(tmp_path / "t.csv", rows)
+    kinds = {"numeric": ["n", "e", "c"], "categorical": ["v", "w"]}
+    x, _ = train(table_csv(path=path, target="y", columns=["c", "e", "n", "v", "w"], **kinds))  # type: ignore[arg-type]
+    assert x.names == ["c", "e", "n", "v", "w"]
+    assert x.numbers[:, 1].isnan().all()
+    assert (x.numbers[:, 0] == 5).all()
+    assert x.words == [[""] * 12] * 2
+    assert train(table_csv(path=path, target="y", **kinds))[0].names == ["e", "n", "c", "w", "v"]  # type: ignore[arg-type]
+
+
+def test_a_word_in_a_column_named_as_numbers_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", [["x", "y"], ["many", "u"], ["few", "v"], ["2", "u"], ["3", "v"], ["", "v"]])
+    with pytest.raises(ValueError, match="2 problems") as caught:
+        table_csv(path=path, target="y", numeric=["x"])
+    assert str(caught.value).splitlines()[1:] == [
+        f"{path}:2: 'many' in column x, which data.numeric names",
+        f"{path}:3: 'few' in column x, which data.numeric names",
+    ]
+    assert train(table_csv(path=path, target="y", numeric=["x"], on_error="skip"))[0].numbers[:2].tolist() == [[2], [3]]
+    with pytest.raises(ValueError, match=r"data\.numeric=x: data\.categorical has it too"):
+        table_csv(path=path, target="y", numeric=["x"], categorical=[0])
+    with pytest.raises(ValueError, match=r"data\.numeric=z: t\.csv has the columns x, y"):
+        table_csv(path=path, target="y", numeric=["z"])
+
+
+def test_columns_named_by_numbers_in_words_make_no_header(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", ROWS[1:])
+    x, _ = train(table_csv(path=path, target=2, columns=["0", "1"], numeric=["0"], categorical=["1"]))
+    assert (x.names, len(x)) == (["0", "1"], 4)
+    headed = written(
+        tmp_path / "u.csv", [["2019", "2020", "y"], *([str(i), str(i * i), "uv"[i % 2]] for i in range(8))]
+    )
+    assert train(table_csv(path=headed, target=2, columns=["2020"]))[0].names == ["2020"]
+
+
+def test_rows_have_the_names_of_their_lines(tmp_path: Path) -> None:
+    path, test_path = bad_files(tmp_path)
+    examples = table_csv(path=path, test_path=test_path, target="y", on_error="skip")
+    assert examples.names == {
+        "train": tuple(f"bad.csv:{line}" for line in (2, 5, 6, 8, 9, 10, 11, 12)),
+        "test": ("test.csv:2", "test.csv:4"),
+    }
+
+
+def test_other_rows_become_the_columns_that_an_encoder_was_fitted_on(tmp_path: Path) -> None:
+    """Numbers that look like words are, words that look like numbers, and one that is not there: by name."""
+    columns = Columns()
+    columns.fit(train(table_csv(path=written(tmp_path / "t.csv"), target="pay"))[0])
+    rows = [["job", "id", "age", "pay"], ["7", "x1", "", "no"]]
+    path = written(tmp_path / "u.csv", rows)
+    known = {"numeric": columns.number_names, "categorical": columns.word_names, "columns": ["age", "job"]}
+    x, y = train(table_csv(path=path, target="pay", task="classification", classes=["no", "yes"], **known))  # type: ignore[arg-type]
+    assert columns.encode(x).tolist() == columns.encode(Table(torch.full((1, 1), torch.nan), [["7"]], x.names)).tolist()
+    assert y.tolist() == [0]
+    rows[0][2] = "years"
+    with pytest.raises(ValueError, match=r"data\.columns=age: u\.csv has the columns job, id, years, pay"):
+        table_csv(path=written(tmp_path / "u.csv", rows), target="pay", classes=["no", "yes"], **known)  # type: ignore[arg-type]

@@ -295,3 +295,36 @@ def test_a_batch_of_texts_is_padded_with_zeros_behind_each_text(tmp_path):
     lengths = (batch.x != 0).sum(1)
     assert batch.x.dtype == torch.int64 and batch.x.shape == (16, int(lengths.max()))
     assert torch.equal(batch.x != 0, torch.arange(batch.x.shape[1]) < lengths[:, None])
+
+
+def test_named_classes_have_their_order_and_any_number_of_rows(tmp_path):
+    examples = read(tmp_path, table(",", [("fine", "pos")]), classes=["pos", "neutral", "neg"])
+    assert (pairs(examples), examples.classes) == ([("fine", "pos")], ("pos", "neutral", "neg"))
+    rows = [("x", "1.0"), ("y", "2")]
+    assert pairs(read(tmp_path, table(",", rows), classes=[2, 1])) == [("x", "1"), ("y", "2")]
+    rows = [("x", "01"), ("y", "2")]
+    assert pairs(read(tmp_path, table(",", rows), classes=["2", "01"])) == [("x", "01"), ("y", "2")]
+
+
+def test_rows_and_files_of_classes_that_are_not_named_are_problems(tmp_path):
+    stranger = "class 'neg' is not in data.classes"
+    test = write(tmp_path, table(",", ROWS), "test.csv")
+    lines = message(lambda: read(tmp_path, table(","), classes=["pos", "wolf"], test_path=test)).splitlines()
+    path = tmp_path / "texts.csv"
+    assert lines[1:] == [f"{place}:{line}: {stranger}" for place in (path, test) for line in (3, 5)]
+    examples = read(tmp_path, table(","), classes=["pos", "wolf"], on_error="skip")
+    assert len(pairs(examples)) == 2 and f"left out 2: {stranger}" in examples.notes
+    assert "no rows are left" in message(lambda: read(tmp_path, table(","), classes=["a", "b"], on_error="skip"))
+    root = make(tmp_path / "folder", FILES)
+    assert f"neg/a.txt: {stranger}" in message(lambda: text_folder(root=root, classes=["pos", "wolf"]))
+    assert text_folder(root=root, classes=["wolf", "pos"], on_error="skip").splits["train"][1].tolist() == [1, 1]
+
+
+def test_texts_have_the_names_of_their_lines_or_files(tmp_path):
+    test = write(tmp_path, table(",", [("x", "a")]), "test.csv")
+    examples = read(tmp_path, BAD, on_error="skip", test_path=test)
+    names = ("texts.csv:2", "texts.csv:5", "texts.csv:9", "texts.csv:10")
+    assert examples.names == {"train": names, "test": ("test.csv:2",)}
+    root = make(tmp_path / "folder", {**FILES, "neg/b.txt": " "})
+    names = ("neg/a.txt", "neg/deep/b.txt", "pos/a.txt", "pos/b.TXT")
+    assert text_folder(root=root, on_error="skip").names == {"train": names}

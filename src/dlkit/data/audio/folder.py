@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ def audio_folder(
     sample_rate: PositiveInt,
     seconds: Positive | None = None,
     group: str | None = None,
+    classes: Sequence[str | int] | None = None,
     memory_limit: Positive = 2.0,
     workers: NonNegativeInt = 4,
     cache: str | None = None,
@@ -32,11 +34,13 @@ def audio_folder(
 
     They become waveforms at `sample_rate`: (N, T) where `seconds` is given, cut to their middle or with zeros behind,
     else of different lengths. `group` is a regular expression with one group, looked for in the path below `root`:
-    what it finds (a speaker) is in one split only. Above `memory_limit` (GB) files are read while the model trains.
+    what it finds (a speaker) is in one split only. `classes` names the classes in the order of their numbers: of these
+    there may be any number of files, and those of others cannot be used. Above `memory_limit` (GB) files are read while
+    the model trains.
     """
     place = Path(root).expanduser()
     problems, groups = Problems(on_error), PathGroups(group)
-    found = list_classes(place, EXTENSIONS, problems, kind="a WAV or FLAC file")
+    found = list_classes(place, EXTENSIONS, problems, classes=classes, kind="a WAV or FLAC file")
     paths = found.every_path()
     x, bad = read_recordings(
         paths,
@@ -57,4 +61,4 @@ def audio_folder(
         chosen = torch.tensor([rows[path] for path in found.paths(split)])
         splits[split] = (x[chosen], found.labels(split))
     numbers = groups.numbers(found.paths("train"))
-    return Examples("waveform", "classification", splits, found.classes, numbers, sample_rate, notes)
+    return Examples("waveform", "classification", splits, found.classes, numbers, sample_rate, notes, found.names())

@@ -11,11 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dlkit.data.audio.recordings import Recordings, read_recordings
+from dlkit.data.audio.recordings import read_recordings
 from dlkit.data.audio.waves import of_length
 from dlkit.data.audio.words import cut
 from dlkit.data.examples import Examples
-from dlkit.data.raw import Files, Ragged
+from dlkit.data.raw import Ragged, indices
+from dlkit.data.reading.folders import below
 from dlkit.data.reading.groups import numbered
 from dlkit.data.reading.problems import PUBLISHED, Problems
 from dlkit.types import NonNegativeInt, Positive, PositiveInt
@@ -41,7 +42,8 @@ def fsdd(
     split: `official`, index 0 to 4 are the test split; `speakers`, no test split of its own, and a speaker's recordings
     are in one split only: with data.folds=6, fold k is tested on the k-th speaker.
     """
-    folder = _recordings_of_fsdd(Path(root).expanduser())
+    place = Path(root).expanduser()
+    folder = _recordings_of_fsdd(place)
     problems = Problems(remedy=PUBLISHED)
     found = []
     for path in sorted(folder.glob("*.wav")):
@@ -52,16 +54,26 @@ def fsdd(
             found.append((path, int(name[1]), name[2], int(name[3])))
     if not found:
         raise ValueError(f"data.root: no recordings in {folder}; get them from {FSDD}")
-    x, _ = read_recordings([one[0] for one in found], problems, sample_rate=sample_rate, seconds=seconds, cache=cache)
+    paths = [one[0] for one in found]
+    x, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, cache=cache)
     problems.settle()
     y = torch.tensor([one[1] for one in found])
     digits = tuple("0123456789")
     if split == "speakers":
         groups = numbered([one[2] for one in found])
-        return Examples("waveform", "classification", {"train": (x, y)}, digits, groups, sample_rate)
+        names = {"train": below(place, paths)}
+        return Examples("waveform", "classification", {"train": (x, y)}, digits, groups, sample_rate, names=names)
     test = torch.tensor([one[3] < 5 for one in found])
-    splits = {name: (x[chosen], y[chosen]) for name, chosen in (("train", ~test), ("test", test))}
-    return Examples("waveform", "classification", splits, digits, sample_rate=sample_rate)
+    rows = {"train": ~test, "test": test}
+    splits = {name: (x[chosen], y[chosen]) for name, chosen in rows.items()}
+    names = _names(place, paths, rows)
+    return Examples("waveform", "classification", splits, digits, sample_rate=sample_rate, names=names)
+
+
+def _names(root: Path, paths: list[Path], rows: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
+    """The path below `root` of the recordings in each split's mask (N,)."""
+    names = below(root, paths)
+    return {split: tuple(names[i] for i in indices(chosen)) for split, chosen in rows.items()}
 
 
 def _recordings_of_fsdd(root: Path) -> Path:
@@ -103,15 +115,16 @@ def speech_commands(
     limits: dict[str, Any] = {"memory_limit": memory_limit, "workers": workers, "cache": cache}
     x, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, **limits)
     problems.settle()
-    return Examples("waveform", "classification", _by_list(folder, paths, words, x), tuple(words), None, sample_rate)
-
-
-def _by_list(
-    folder: Path, paths: list[Path], words: list[str], x: Recordings
-) -> dict[str, tuple[Tensor | Ragged | Files, Tensor]]:
-    """Recordings and their words by the publisher's lists; what is in neither is for training."""
     numbers = {word: number for number, word in enumerate(words)}
     y = torch.tensor([numbers[path.parent.name] for path in paths])
+    rows = _by_list(folder, paths)
+    splits = {split: (x[chosen], y[chosen]) for split, chosen in rows.items()}
+    names = _names(place, paths, rows)
+    return Examples("waveform", "classification", splits, tuple(words), None, sample_rate, names=names)
+
+
+def _by_list(folder: Path, paths: list[Path]) -> dict[str, Tensor]:
+    """The masks (N,) of the splits that are not empty, by the publisher's lists; what is in neither is for training."""
     names = [f"{path.parent.name}/{path.name}" for path in paths]
     chosen = {}
     for split, name in LISTS.items():
@@ -121,7 +134,7 @@ def _by_list(
         listed = set(file.read_text(encoding="utf-8").split())
         chosen[split] = torch.tensor([name in listed for name in names])
     chosen = {"train": ~(chosen["val"] | chosen["test"]), **chosen}
-    return {split: (x[rows], y[rows]) for split, rows in chosen.items() if rows.any()}
+    return {split: rows for split, rows in chosen.items() if rows.any()}
 
 
 def yesno(

@@ -33,6 +33,7 @@ def image_folder(
     workers: NonNegativeInt = 2,
     cache: str | None = None,
     group: str | None = None,
+    classes: Sequence[str | int] | None = None,
     on_error: OnError = "raise",
 ) -> Examples:
     """Images of `size` x `size` pixels, uint8 (N, C, size, size), from a folder a class (`folders.list_classes`).
@@ -41,12 +42,13 @@ def image_folder(
     (`pixels.read_image`). `mode` auto: grey where all images are, else rgb. What takes no more than `memory_limit` GB
     as float32 is decoded once, by `workers` threads, and kept in the folder `cache`. Of a larger set only the headers
     are read now, and a file that is damaged behind its header ends the run with its name when it is read. `group` is a
-    regular expression with one group, looked for in the path below `root`: what it finds is in one split only. Raises
-    ValueError with every file that cannot be used, or leaves them out.
+    regular expression with one group, looked for in the path below `root`: what it finds is in one split only.
+    `classes` names the classes in the order of their numbers: of these there may be any number of files, and those of
+    others cannot be used. Raises ValueError with every file that cannot be used, or leaves them out.
     """
     problems, groups = Problems(on_error), PathGroups(group)
     folder, place = Path(root).expanduser(), cache_folder(cache) / "images"
-    found = list_classes(folder, kinds(), problems, kind="an image that Pillow reads")
+    found = list_classes(folder, kinds(), problems, classes=classes, kind="an image that Pillow reads")
     found, grey = _check_headers(found, mode, place, workers, problems)
     found = found.without(groups.find(folder, found.paths("train"), problems), problems)
     read = partial(read_image, size=size, grey=grey)
@@ -62,7 +64,7 @@ def image_folder(
     if streams:
         notes += (f"read from files while training: {gigabytes:.3g} GB, more than data.memory_limit={memory_limit:g}",)
     numbers = groups.numbers(found.paths("train"))
-    return Examples("image", "classification", splits, found.classes, numbers, notes=notes)
+    return Examples("image", "classification", splits, found.classes, numbers, notes=notes, names=found.names())
 
 
 def _check_headers(

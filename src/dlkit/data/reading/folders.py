@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dlkit.data.reading.classes import named_classes, stranger
 from dlkit.data.reading.named_splits import NAMES, split_of
 from dlkit.data.reading.problems import Problems
 
@@ -30,8 +31,10 @@ class ClassFolders:
     for split in found.splits: x, y = read(found.paths(split)), found.labels(split)
     """
 
+    root: Path
     splits: Listing  # "train" always; "val" and "test" where the folder has them
-    classes: tuple[str, ...]  # sorted names of the training split's classes
+    classes: tuple[str, ...]  # those that the user names, else the training split's, sorted
+    given: bool  # whether the user names them
 
     def paths(self, split: str) -> list[Path]:
         return [path for path, _ in self.splits[split]]
@@ -39,6 +42,10 @@ class ClassFolders:
     def every_path(self) -> list[Path]:
         """The files of all splits, one split after the other."""
         return [path for split in self.splits for path in self.paths(split)]
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The path below `root` of each file, by split."""
+        return {split: below(self.root, self.paths(split)) for split in self.splits}
 
     def labels(self, split: str) -> Tensor:
         """The number of each file's class, int64 (N,)."""
@@ -51,28 +58,42 @@ class ClassFolders:
             return self
         gone = set(bad)
         left = {name: [pair for pair in pairs if pair[0] not in gone] for name, pairs in self.splits.items()}
-        return _checked(left, problems)
+        return _checked(self.root, left, problems, self.classes if self.given else ())
 
 
-def list_classes(root: Path, extensions: Collection[str], problems: Problems, kind: str = "") -> ClassFolders:
+def below(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Each path as it is below `root`, to name an example by."""
+    return tuple(path.relative_to(root).as_posix() for path in paths)
+
+
+def list_classes(
+    root: Path,
+    extensions: Collection[str],
+    problems: Problems,
+    *,
+    classes: Sequence[str | int] | None = None,
+    kind: str = "",
+) -> ClassFolders:
     """The files with one of the `extensions` (".wav", in any case) in the folders of classes under `root`.
 
     `root` holds a folder a class; or the folders train and val or test (or train alone), and these a folder a class.
     A class's folder may have folders in it. Hidden files are passed over, and so is what lies beside the folders of
     classes and is not of these kinds (a README). Added to `problems`: files of other kinds in a class's folder, files
     without a class, empty files, classes without files or with only one to train on, classes of val and test that
-    train has not. Raises ValueError where `root` is no folder or has no two classes. `kind` says what the files are
-    where the extensions are too many to be listed: "an image".
+    train has not. Where `classes` are named, each may have any number of files, none too, and files of others are
+    problems. Raises ValueError where `root` is no folder or has no two classes. `kind` says what the files are where
+    the extensions are too many to be listed: "an image".
     """
+    given = named_classes(classes)
     if not root.is_dir():
         raise ValueError(f"data.root={root}: no such folder")
     wanted = {extension.lower() for extension in extensions}
     folders = _split_folders(root, problems)
     kind = kind or f"a {' or '.join(sorted(wanted))} file"
-    splits = {name: _files(folder, wanted, problems, kind) for name, folder in folders.items()}
+    splits = {name: _files(folder, wanted, problems, kind, bool(given)) for name, folder in folders.items()}
     if not any(splits.values()):
         raise ValueError(f"data.root={root}: no folder of a class in it holds {kind}")
-    return _checked(splits, problems)
+    return _checked(root, splits, problems, given)
 
 
 def _split_folders(root: Path, problems: Problems) -> dict[str, Path]:
@@ -93,7 +114,7 @@ def _split_folders(root: Path, problems: Problems) -> dict[str, Path]:
     return {name: found[name] for name in NAMES if name in found}
 
 
-def _files(top: Path, wanted: set[str], problems: Problems, kind: str) -> list[tuple[Path, str]]:
+def _files(top: Path, wanted: set[str], problems: Problems, kind: str, may_lack: bool) -> list[tuple[Path, str]]:
     """(file, class) of every folder of a class in `top`."""
     found = []
     for path in sorted(top.iterdir()):
@@ -101,7 +122,7 @@ def _files(top: Path, wanted: set[str], problems: Problems, kind: str) -> list[t
             problems.add(str(path), "lies in no class's folder")
     for folder in _folders(top):
         files = [path for path in _walk(folder) if _is_good(path, wanted, problems, kind)]
-        if not files:
+        if not files and not may_lack:
             problems.add(str(folder), "a class without files")
         found += [(path, folder.name) for path in files]
     return found
@@ -117,26 +138,35 @@ def _is_good(path: Path, wanted: set[str], problems: Problems, kind: str) -> boo
     return False
 
 
-def _checked(splits: Listing, problems: Problems) -> ClassFolders:
-    """Without the classes that cannot be trained, each a problem."""
-    counts = Counter(name for _, name in splits["train"])
-    for path, name in splits["train"]:
-        if counts[name] == 1:
-            problems.add(str(path), "the only file of its class in the training split; expected two or more")
-    classes = tuple(sorted(name for name, count in counts.items() if count > 1))
+def _checked(root: Path, splits: Listing, problems: Problems, given: tuple[str, ...]) -> ClassFolders:
+    """Without the files of classes that are not `given`, or that cannot be trained, each a problem."""
+    classes = given or _trainable(splits["train"], problems)
     kept: Listing = {}
     for split, pairs in splits.items():
         for path, name in pairs:
-            if split != "train" and name not in classes:
+            if given and name not in classes:
+                problems.add(str(path), stranger(name))
+            elif split != "train" and name not in classes:
                 problems.add(str(path), f"in {split}, but the training split has not two files of class {name}")
         kept[split] = [(path, name) for path, name in pairs if name in classes]
     if len(classes) < 2:
         why = f"data.root: {len(classes)} classes with two or more training files, expected at least 2"
         raise problems.too_few(why)
+    if not kept["train"]:
+        raise problems.too_few(f"data.root={root}: no training file of the classes {', '.join(classes)} is left")
     for split in [split for split in kept if not kept[split]]:
         problems.add(split, "a split without files")
         del kept[split]
-    return ClassFolders(kept, classes)
+    return ClassFolders(root, kept, classes, bool(given))
+
+
+def _trainable(train: list[tuple[Path, str]], problems: Problems) -> tuple[str, ...]:
+    """The classes with two files or more; the one file of another class is a problem."""
+    counts = Counter(name for _, name in train)
+    for path, name in train:
+        if counts[name] == 1:
+            problems.add(str(path), "the only file of its class in the training split; expected two or more")
+    return tuple(sorted(name for name, count in counts.items() if count > 1))
 
 
 def _folders(top: Path) -> list[Path]:

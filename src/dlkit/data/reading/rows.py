@@ -7,7 +7,7 @@ import difflib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,10 @@ class Rows:
         """`path:line` of a row, for Problems."""
         return f"{self.path}:{self.lines[row]}"
 
+    def origins(self) -> tuple[str, ...]:
+        """`file:line` of every row, for a report."""
+        return tuple(f"{self.path.name}:{line}" for line in self.lines)
+
 
 def read_rows(
     path: str | Path,
@@ -69,22 +73,23 @@ def read_rows(
     """All rows of a file. `.jsonl` and `.ndjson` hold an object a line; all else is cells with a delimiter.
 
     delimiter auto: tab for `.tsv`, else what cuts the first rows into the same number of cells, and most of them.
-    header auto: there is one if a column is `wanted` by name; else if no cell of the first row is a number but all
-    cells below one are, empty ones apart. quoting false: quotation marks are as any other character, for text.
-    Empty lines are passed over. Rows of a wrong length, undecodable lines and the like go to `problems`, not into Rows.
-    Raises ValueError, which names `key`, where the file is missing, empty or not what its name says.
+    header auto: there is one if a column is `wanted` by name, by "0" or "1" only if the first row has it; else if no
+    cell of the first row is a number but all cells below one are, empty ones apart. quoting false: quotation marks are
+    as any other character, for text. Empty lines are passed over. Rows of a wrong length, undecodable lines and the
+    like go to `problems`, not into Rows. Raises ValueError, which names `key`, where the file is missing, empty or not
+    what its name says.
     """
     path = Path(path).expanduser()
     text, undecodable = decoded(path, content(path, key), encoding, problems)
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
     if ending in (".jsonl", ".ndjson"):
         return _objects(path, text, undecodable, problems)
-    mark = DELIMITERS["tab" if ending in (".tsv", ".tab") else _sniff(text, quoting)]
+    mark = DELIMITERS["tab" if ending in (".tsv", ".tab") else sniff(text, quoting)]
     mark = mark if delimiter == "auto" else DELIMITERS[delimiter]
-    found = list(_cut(path, text, mark, quoting, problems))
+    found = list(cut(path, io.StringIO(text, newline=""), mark, quoting, problems))
     if not found:
         raise ValueError(f"{key}={path}: no rows in this file")
-    return _rectangle(path, found, _has_header(found, header, wanted), undecodable, problems)
+    return _rectangle(path, found, has_header(found, header, wanted), undecodable, problems)
 
 
 @lru_cache(1 << 16)  # most cells come often; to learn that a word is no number costs a microsecond
@@ -97,15 +102,17 @@ def number(cell: str) -> float | None:
     return None if "_" in cell or value - value != 0 else value
 
 
-def _reader(text: str, mark: str, quoting: bool) -> Any:
+def _reader(lines: Iterable[str], mark: str, quoting: bool) -> Any:
     csv.field_size_limit(2**31 - 1)  # the module's own limit, 131,072, is less than a long text
     how: Literal[0, 3] = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    return csv.reader(io.StringIO(text, newline=""), delimiter=mark, quoting=how, skipinitialspace=True, strict=True)
+    return csv.reader(lines, delimiter=mark, quoting=how, skipinitialspace=True, strict=True)
 
 
-def _cut(path: Path, text: str, mark: str, quoting: bool, problems: Problems) -> Iterator[tuple[int, int, list[str]]]:
-    """First line, last line and cells of every row that is not empty."""
-    reader = _reader(text, mark, quoting)
+def cut(
+    path: Path | str, lines: Iterable[str], mark: str, quoting: bool, problems: Problems
+) -> Iterator[tuple[int, int, list[str]]]:
+    """First line, last line and cells of every row that is not empty, of lines with their ends."""
+    reader = _reader(lines, mark, quoting)
     while True:
         first = reader.line_num + 1
         try:
@@ -119,22 +126,24 @@ def _cut(path: Path, text: str, mark: str, quoting: bool, problems: Problems) ->
             yield first, reader.line_num, cells
 
 
-def _sniff(text: str, quoting: bool) -> str:
-    """The delimiter that cuts most of the first rows into the same number of cells, and into most cells."""
+def sniff(text: str, quoting: bool) -> str:
+    """The name of the delimiter that cuts most of the first rows into the same number of cells, and into most cells."""
     head = "".join(text[: 1 << 20].splitlines(keepends=True)[:SAMPLE])
     best, score = "comma", (0.0, 1)
     for name in ("comma", "tab", "semicolon", "pipe"):
-        cut = list(_cut(Path(), head, DELIMITERS[name], quoting, Problems("skip")))
-        cells, rows = Counter(len(row) for _, _, row in cut).most_common(1)[0] if cut else (1, 0)
-        if cells > 1 and (rows / len(cut), cells) > score:
-            best, score = name, (rows / len(cut), cells)
+        found = list(cut("", io.StringIO(head, newline=""), DELIMITERS[name], quoting, Problems("skip")))
+        cells, rows = Counter(len(row) for _, _, row in found).most_common(1)[0] if found else (1, 0)
+        if cells > 1 and (rows / len(found), cells) > score:
+            best, score = name, (rows / len(found), cells)
     return best
 
 
-def _has_header(found: list[tuple[int, int, list[str]]], header: Header, wanted: Sequence[Column]) -> bool:
+def has_header(found: list[tuple[int, int, list[str]]], header: Header, wanted: Sequence[Column]) -> bool:
+    """Whether the first of these rows, as `cut` gives them, has the names of the columns."""
     if isinstance(header, bool):
         return header
-    if any(isinstance(column, str) for column in wanted):
+    names = {column for column in wanted if isinstance(column, str)}
+    if any(not name.isdigit() for name in names) or (names and names <= {cell.strip() for cell in found[0][2]}):
         return True
     first, rest = found[0][2], [cells for _, _, cells in found[1:SAMPLE] if len(cells) == len(found[0][2])]
     if not rest or any(number(cell) is not None for cell in first):
@@ -173,7 +182,7 @@ def _objects(path: Path, text: str, undecodable: set[int], problems: Problems) -
             continue
         try:
             made = json.loads(words)
-            found.append((line, {name: _cell(value) for name, value in made.items()}))
+            found.append((line, {name: cell_of(value) for name, value in made.items()}))
         except (ValueError, AttributeError, TypeError) as error:
             problems.add(f"{path}:{line}", f"not an object of words and numbers on one line: {error}")
     if not found:
@@ -183,7 +192,7 @@ def _objects(path: Path, text: str, undecodable: set[int], problems: Problems) -
     return Rows(path, names, [[row.get(name, "") for name in names] for _, row in found], [line for line, _ in found])
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
     """A JSON value as it would stand in a CSV file."""
     if isinstance(value, list | dict):
         raise TypeError(f"a {type(value).__name__} as a value")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from dlkit.data.reading.classes import named_classes, stranger
 from dlkit.data.reading.problems import Problems
 from dlkit.data.reading.rows import Rows, number
 
@@ -31,39 +33,44 @@ class Targets:
         return torch.tensor(y).long() if self.task == "classification" else torch.tensor(y).float().unsqueeze(1)
 
 
-def targets(parts: dict[str, Rows], target: int, task: Task, problems: Problems, key: str = "data.target") -> Targets:
-    """Reads column `target` of every split. `auto` takes the task from the training rows, see `told`.
+def targets(
+    parts: dict[str, Rows],
+    target: int,
+    task: Task,
+    problems: Problems,
+    key: str = "data.target",
+    classes: Sequence[str | int] | None = None,
+) -> Targets:
+    """Reads column `target` of every split. `auto` takes the task from the training rows, see `told`, but where
+    `classes` are named: it is classification then, and a class may have any number of rows.
 
-    Rows go to `problems` where the target is missing, is no number in a regression, is a class that no training row
-    has, or the only training row of its class. Raises ValueError, which names the config's `key`, where the whole
-    column is of no use.
+    Rows go to `problems` where the target is missing, is no number in a regression, is a class that is not named, that
+    no training row has, or the only training row of its class. Raises ValueError, which names the config's `key`, where
+    the whole column is of no use, and for `classes` of a regression.
     """
+    named = named_classes(classes, _label)
+    if named and task == "regression":
+        raise ValueError("data.classes: targets of a regression are numbers, not classes (data.task); leave it out")
     given = {name: _given(rows, target, problems) for name, rows in parts.items()}
     name, train = parts["train"].names[target], [cell for _, cell in given["train"]]
     notes: tuple[str, ...] = ()
-    if task == "auto" and train:
+    if task == "auto" and train and not named:
         task = told(train)
         notes = (f"task: {task}, as target {name} has {_described(train)} (data.task)",)
     if task == "regression":
         if train and all(number(cell) is None for cell in train):
             raise ValueError(f"{key}={name}: no training row has a number there ({train[0]!r}), as regression needs")
         return Targets(task, (), {split: _numbers(parts[split], given[split], problems) for split in parts}, notes)
-    counts = Counter(_label(cell) for cell in train)
-    classes = tuple(sorted((label for label, count in counts.items() if count > 1), key=_order))
-    if len(train) > 1 and not classes:
-        raise ValueError(f"{key}={name}: another one in each of {len(train):,} training rows, so these are no classes")
-    _report_single(parts["train"], given["train"], counts, problems)
-    if train and len(classes) < 2:
-        why = f"{key}={name}: {len(classes)} classes with two or more training rows, expected at least 2"
-        raise problems.too_few(why)
-    places = {label: place for place, label in enumerate(classes)}
+    found = named or _trainable(parts["train"], given["train"], f"{key}={name}", problems)
+    places = {_label(label): place for place, label in enumerate(found)}
     y: dict[str, list[tuple[int, float]]] = {}
     for split, cells in given.items():
         y[split] = [(row, places[_label(cell)]) for row, cell in cells if _label(cell) in places]
-        for row, cell in cells if split != "train" else []:
+        for row, cell in cells if named or split != "train" else []:
             if _label(cell) not in places:
-                problems.add(parts[split].where(row), f"class {cell!r} is in no training row")
-    return Targets("classification", classes, y, notes)
+                why = stranger(cell) if named else f"class {cell!r} is in no training row"
+                problems.add(parts[split].where(row), why)
+    return Targets("classification", found, y, notes)
 
 
 def told(cells: list[str]) -> Literal["classification", "regression"]:
@@ -99,10 +106,18 @@ def _numbers(rows: Rows, given: list[tuple[int, str]], problems: Problems) -> li
     return y
 
 
-def _report_single(rows: Rows, given: list[tuple[int, str]], counts: Counter[str], problems: Problems) -> None:
+def _trainable(rows: Rows, given: list[tuple[int, str]], where: str, problems: Problems) -> tuple[str, ...]:
+    """The classes with two training rows or more; the one row of another class is a problem."""
+    counts = Counter(_label(cell) for _, cell in given)
+    classes = tuple(sorted((label for label, count in counts.items() if count > 1), key=_order))
+    if len(given) > 1 and not classes:
+        raise ValueError(f"{where}: another one in each of {len(given):,} training rows, so these are no classes")
     for row, cell in given:
         if counts[_label(cell)] == 1:
             problems.add(rows.where(row), f"class {cell!r} has this one training row only; two are needed")
+    if given and len(classes) < 2:
+        raise problems.too_few(f"{where}: {len(classes)} classes with two or more training rows, expected at least 2")
+    return classes
 
 
 def _label(cell: str) -> str:

@@ -33,6 +33,8 @@ class Columns:
         self.marked = torch.zeros(0, dtype=torch.bool)  # columns with missing numbers in training
         self.numeric: dict[str, Tensor] = {}
         self.levels: list[list[str]] = []  # training words by column
+        self.number_names: list[str] = []  # of the columns; none where it was fitted on a tensor
+        self.word_names: list[str] = []
 
     def fit(self, raw: Tensor | Table) -> None:
         """On numbers (N, F), NaN where missing, or a table that has words too."""
@@ -45,9 +47,12 @@ class Columns:
         self.numeric = fit_numbers(observed, self.normalize, self.bins) if observed else {}
         embed = self.categories == "embed"
         self.levels = [sorted(set(column) - {""} if embed else set(column)) for column in words]
+        self.number_names, self.word_names = _names(raw)
 
     def encode(self, raw: Tensor | Table, device: torch.device | str = "cpu") -> Tensor:
-        """Raw rows -> float32 (N, F) on `device`. Raises ValueError where they have not the columns of training."""
+        """Raw rows -> float32 (N, F) on `device`. Raises ValueError where they have not the columns of training,
+        which are told by name where both have names."""
+        self._check_names(raw)
         numbers, words = _parts(raw)
         count, known, levels = numbers.shape[1], len(self.fill), len(self.levels)
         if (count, len(words)) != (known, levels):
@@ -67,13 +72,25 @@ class Columns:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and lists of words, for a checkpoint."""
-        return {"fill": self.fill, "marked": self.marked, "numeric": self.numeric, "levels": self.levels}
+        names = {"number_names": self.number_names, "word_names": self.word_names}
+        return {"fill": self.fill, "marked": self.marked, "numeric": self.numeric, "levels": self.levels, **names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.fill, self.marked = state["fill"].cpu(), state["marked"].cpu()
         self.numeric = {name: tensor.cpu() for name, tensor in state["numeric"].items()}
         self.levels = [list(words) for words in state["levels"]]
+        self.number_names = list(state.get("number_names", []))  # older states have none
+        self.word_names = list(state.get("word_names", []))
+
+    def _check_names(self, raw: Tensor | Table) -> None:
+        known, given = self.number_names + self.word_names, raw.names if isinstance(raw, Table) else []
+        if not known or not given or _names(raw) == (self.number_names, self.word_names):
+            return
+        missing, more = (", ".join(sorted(names)) for names in (set(known) - set(given), set(given) - set(known)))
+        wrong = [f"missing {missing}"] * bool(missing) + [f"not known {more}"] * bool(more) or ["in another order"]
+        numbers, words = (", ".join(names) or "none" for names in (self.number_names, self.word_names))
+        raise ValueError(f"columns: {', '.join(wrong)}; expected as trained, numbers {numbers}, words {words}")
 
     def _numbers(self, numbers: Tensor, device: torch.device) -> Tensor:
         place = device if device.type != "mps" else torch.device("cpu")  # mps has no float64
@@ -105,3 +122,11 @@ class Columns:
 def _parts(raw: Tensor | Table) -> tuple[Tensor, list[list[str]]]:
     """Numbers (N, F) and columns of words."""
     return (raw.numbers, raw.words) if isinstance(raw, Table) else (raw, [])
+
+
+def _names(raw: Tensor | Table) -> tuple[list[str], list[str]]:
+    """Names of the columns of numbers, and of those of words."""
+    if not isinstance(raw, Table):
+        return [], []
+    count = raw.numbers.shape[1]
+    return raw.names[:count], raw.names[count:]

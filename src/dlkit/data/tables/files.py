@@ -23,8 +23,10 @@ def table_csv(
     columns: Sequence[Column] | None = None,
     ignore: Sequence[Column] = (),
     categorical: Sequence[Column] = (),
+    numeric: Sequence[Column] = (),
     missing: Sequence[str] = MISSING,
     task: Task = "auto",
+    classes: Sequence[str | int] | None = None,
     delimiter: Delimiter = "auto",
     header: Header = "auto",
     encoding: str = "utf-8",
@@ -33,11 +35,13 @@ def table_csv(
     """Rows of a file as examples: numbers and words told apart (tables/table.py), and the task (reading/targets.py).
 
     Validation and test rows come from files of their own, or from the column `split`, or are cut from the training
-    rows. Raises ValueError for columns that are not there and, unless they are skipped, for all bad rows by line.
+    rows. `classes` names the classes in the order of their numbers: of these there may be any number of rows, and those
+    of others are bad. Raises ValueError for columns that are not there and, unless they are skipped, for all bad rows
+    by line.
     """
     files = split_files(path, val_path, test_path, split is not None)
     problems = Problems(on_error)
-    wanted = [target, split, group, *(columns or ()), *ignore, *categorical]
+    wanted = [target, split, group, *(columns or ()), *ignore, *categorical, *numeric]
     parts: dict[str, Rows] = {}
     for name, (key, file) in files.items():
         rows = read_rows(
@@ -55,7 +59,8 @@ def table_csv(
         place = train.place(split, "data.split")
         parts = by_word(train, place, problems)
         ignore = (*ignore, place)
-    return examples_of(parts, problems, Choice(target, group, columns, ignore, categorical, missing, task))
+    choice = Choice(target, group, columns, ignore, categorical, numeric, missing, task, classes)
+    return examples_of(parts, problems, choice)
 
 
 def like(rows: Rows, train: Rows, key: str) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -67,7 +68,8 @@ def wine_quality(
     lines = [line for rows in files for line in rows.lines]
     rows = Rows(files[0].path, (*files[0].names, "colour"), cells, lines)
     ignore = () if colour == "both" else ("colour",)
-    return examples_of({"train": rows}, Problems(remedy=PUBLISHED), Choice("quality", ignore=ignore, task=task))
+    examples = examples_of({"train": rows}, Problems(remedy=PUBLISHED), Choice("quality", ignore=ignore, task=task))
+    return replace(examples, names={"train": tuple(name for one in files for name in one.origins())})
 
 
 def titanic(*, root: str, download: bool) -> Examples:

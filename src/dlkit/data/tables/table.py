@@ -31,8 +31,10 @@ class Choice:
     columns: Sequence[Column] | None = None
     ignore: Sequence[Column] = ()
     categorical: Sequence[Column] = ()
+    numeric: Sequence[Column] = ()
     missing: Sequence[str] = MISSING
     task: Task = "auto"
+    classes: Sequence[str | int] | None = None
 
 
 def examples_of(parts: dict[str, Rows], problems: Problems, choice: Choice) -> Examples:
@@ -42,19 +44,21 @@ def examples_of(parts: dict[str, Rows], problems: Problems, choice: Choice) -> E
     train = parts["train"]
     target = train.place(choice.target, "data.target")
     group = None if choice.group is None else train.place(choice.group, "data.group")
-    found = targets(parts, target, choice.task, problems)
+    found = targets(parts, target, choice.task, problems, classes=choice.classes)
     parts = {name: rows.taken([row for row, _ in found.y[name]]) for name, rows in parts.items()}
     columns = _Columns(parts["train"], choice, {target, group}) if parts["train"].cells else None
     good = {name: list(columns.without_bad(rows, problems)) for name, rows in parts.items()} if columns else {}
     notes = problems.settle()
     _check_left(good, train, problems)
     assert columns is not None
-    splits = {}
-    for name, rows in parts.items():
+    splits, left = {}, {name: rows.taken(good[name]) for name, rows in parts.items()}
+    for name, rows in left.items():
         y = [found.y[name][row][1] for row in good[name]]
-        splits[name] = (columns.table(rows.taken(good[name])), found.tensor(y))
-    groups = None if group is None else numbered(parts["train"].taken(good["train"]).column(group))
-    return Examples("tabular", found.task, splits, found.classes, groups, notes=(*found.notes, *columns.notes, *notes))
+        splits[name] = (columns.table(rows), found.tensor(y))
+    groups = None if group is None else numbered(left["train"].column(group))
+    notes = (*found.notes, *columns.notes, *notes)
+    names = {name: rows.origins() for name, rows in left.items()}
+    return Examples("tabular", found.task, splits, found.classes, groups, notes=notes, names=names)
 
 
 def _cleaned(rows: Rows, missing: set[str]) -> Rows:
@@ -77,8 +81,9 @@ def _check_left(good: dict[str, list[int]], train: Rows, problems: Problems) -> 
 class _Columns:
     """The columns that are learnt from, told apart by the training rows: `numeric`, and `worded` for all else.
 
-    A column is numeric where all its cells in training that are not missing are numbers. Left out, with a note, are
-    columns that are empty, number the rows, or have another word in every row, unless the user names them.
+    A column is numeric where all its cells in training that are not missing are numbers, or where `Choice.numeric` says
+    so. Left out, with a note, are columns that are empty, number the rows, or have another word in every row, unless
+    the user names them, and of an empty one the kind.
     """
 
     def __init__(self, train: Rows, choice: Choice, taken: set[int | None]):
@@ -87,6 +92,9 @@ class _Columns:
         out = taken | set(_places(train, choice.ignore, "data.ignore"))
         forced = set(_places(train, choice.categorical, "data.categorical"))
         named = forced | (set(places) if choice.columns is not None else set())
+        self.said = set(_places(train, choice.numeric, "data.numeric"))  # to be numeric
+        if both := self.said & forced:
+            raise ValueError(f"data.numeric={train.names[min(both)]}: data.categorical has it too; keep it in one")
         self.numeric: list[int] = []
         self.worded: list[int] = []
         for place in places:
@@ -105,8 +113,8 @@ class _Columns:
         for row, cells in enumerate(rows.cells):
             bad = [place for place in self.numeric if cells[place] and number(cells[place]) is None]
             for place in bad:
-                why = f"{cells[place]!r} in column {rows.names[place]}, which holds numbers in training"
-                problems.add(rows.where(row), why)
+                why = "data.numeric names" if place in self.said else "holds numbers in training"
+                problems.add(rows.where(row), f"{cells[place]!r} in column {rows.names[place]}, which {why}")
             if not bad:
                 yield row
 
@@ -119,11 +127,13 @@ class _Columns:
 
     def _kind(self, train: Rows, place: int, forced: bool, named: bool) -> str:
         """numbers, words or, for a column that is left out, nothing."""
+        if place in self.said:
+            return "numbers"
         cells = train.column(place)
         present = [cell for cell in cells if cell]
         name, count = train.names[place], len(cells)
         values = [value for cell in present if (value := number(cell)) is not None]
-        if not present:
+        if not present and not forced:
             self.notes.append(f"column {name} left out: it is empty in all training rows")
             return ""
         if len(values) == len(present) and not forced:

@@ -31,6 +31,7 @@ def text_csv(
     test_path: str | None = None,
     split: Column | None = None,
     group: Column | None = None,
+    classes: Sequence[str | int] | None = None,
     delimiter: Delimiter = "auto",
     header: Header = "auto",
     quoting: bool = True,
@@ -40,9 +41,11 @@ def text_csv(
     """Texts and their classes from CSV, TSV or JSON lines, plain or compressed (`rows.read_rows`).
 
     Several columns of text are joined by a space. Validation and test rows come from files of their own, or from the
-    column `split`, or are cut from the training rows. The classes are the different labels of the training rows,
-    numbers by size before words by letter. Raises ValueError for columns that are not there and, unless they are
-    skipped, for all bad rows by line: no text, no label, a class of one row or, in the other splits, of none.
+    column `split`, or are cut from the training rows. The classes are `classes`, in the order of their numbers and with
+    any number of rows; where it is null the different labels of the training rows, numbers by size before words by
+    letter. Raises ValueError for columns that are not there and, unless they are skipped, for all bad rows by line: no
+    text, no label, a class that is not in `classes`, or, where it is null, one of one row or, in the other splits, of
+    none.
     """
     files = split_files(path, val_path, test_path, split is not None)
     columns = [text] if isinstance(text, str | int) else list(text)
@@ -65,7 +68,7 @@ def text_csv(
         parts[name] = _picked(rows, columns, rest, problems)
     if split is not None:
         parts = by_word(parts["train"], REST, problems)
-    return _examples(parts, None if group is None else REST + len(more) - 1, problems)
+    return _examples(parts, None if group is None else REST + len(more) - 1, problems, classes)
 
 
 def _picked(rows: Rows, texts: Sequence[Column], rest: dict[str, Column], problems: Problems) -> Rows:
@@ -88,8 +91,10 @@ def _picked(rows: Rows, texts: Sequence[Column], rest: dict[str, Column], proble
     return picked
 
 
-def _examples(parts: dict[str, Rows], group: int | None, problems: Problems) -> Examples:
-    found = targets(parts, LABEL, "classification", problems, "data.label")
+def _examples(
+    parts: dict[str, Rows], group: int | None, problems: Problems, classes: Sequence[str | int] | None
+) -> Examples:
+    found = targets(parts, LABEL, "classification", problems, "data.label", classes)
     notes = problems.settle()
     splits, kept = {}, {name: rows.taken([row for row, _ in found.y[name]]) for name, rows in parts.items()}
     for name, rows in kept.items():
@@ -98,20 +103,27 @@ def _examples(parts: dict[str, Rows], group: int | None, problems: Problems) -> 
         y = torch.tensor([int(label) for _, label in found.y[name]], dtype=torch.int64)
         splits[name] = (Texts(rows.column(TEXT)), y)
     groups = None if group is None else numbered(kept["train"].column(group))
-    return Examples("text", "classification", splits, found.classes, groups, notes=notes)
+    names = {name: rows.origins() for name, rows in kept.items()}
+    return Examples("text", "classification", splits, found.classes, groups, notes=notes, names=names)
 
 
 def text_folder(
-    *, root: str, encoding: str = "utf-8", group: str | None = None, on_error: OnError = "raise"
+    *,
+    root: str,
+    encoding: str = "utf-8",
+    group: str | None = None,
+    classes: Sequence[str | int] | None = None,
+    on_error: OnError = "raise",
 ) -> Examples:
     """Texts from a folder of `.txt` files for each class (`folders.list_classes`).
 
     `group` is a regular expression with one group, looked for in the path below `root`: what it finds is in one split
-    only. Raises ValueError with every file that cannot be used, or leaves them out.
+    only. `classes` names the classes in the order of their numbers: of these there may be any number of files, and
+    those of others cannot be used. Raises ValueError with every file that cannot be used, or leaves them out.
     """
     problems, groups = Problems(on_error), PathGroups(group)
     folder = Path(root).expanduser()
-    found = list_classes(folder, {".txt"}, problems)
+    found = list_classes(folder, {".txt"}, problems, classes=classes)
     texts = {path: _read(path, encoding, problems) for path in found.every_path()}
     found = found.without({path for path, text in texts.items() if text is None}, problems)
     found = found.without(groups.find(folder, found.paths("train"), problems), problems)
@@ -119,7 +131,8 @@ def text_folder(
     splits = {
         name: (Texts([texts[path] or "" for path in found.paths(name)]), found.labels(name)) for name in found.splits
     }
-    return Examples("text", "classification", splits, found.classes, groups.numbers(found.paths("train")), notes=notes)
+    numbers = groups.numbers(found.paths("train"))
+    return Examples("text", "classification", splits, found.classes, numbers, notes=notes, names=found.names())
 
 
 def _read(path: Path, encoding: str, problems: Problems) -> str | None:
