@@ -28,7 +28,7 @@ from dlkit.models.speech import Speech
 from dlkit.optim.groups import groups
 from dlkit.rng import INIT, TRAIN, seed_all
 from dlkit.schedules import planned
-from dlkit.settings import Trainer
+from dlkit.settings import Final, Trainer
 from dlkit.state import OPEN_END, State
 from dlkit.summary import Layer, layers
 from dlkit.transfer import freeze, init_from
@@ -50,6 +50,7 @@ class Experiment:
     callbacks: list[Callback]
     layers: list[Layer]
     eval_every: int
+    final: Final
 
 
 def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) -> Experiment:
@@ -79,7 +80,7 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     if saved:
         take_up(state, saved)
     eval_every = trainer.eval_every or data.steps_per_epoch
-    return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every)
+    return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every, build_final(cfg))
 
 
 def make(node: DictConfig) -> Any:
@@ -134,10 +135,14 @@ def build_model(
             raise ValueError(f"model.{given}: this init would overwrite them; train with init=default")
     make(node)(model, first)
     finish(model, **shared)
-    if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+    if uses_channels_last(model, trainer):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         data.use_channels_last()
     return model
+
+
+def uses_channels_last(model: nn.Module, trainer: Trainer) -> bool:
+    return trainer.channels_last and any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
 def begin_from(cfg: DictConfig, model: nn.Module, saved: dict[str, Any] | None) -> None:
@@ -251,6 +256,12 @@ def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Cal
         callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
     state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}
     return list(callbacks.values())
+
+
+def build_final(cfg: DictConfig) -> Final:
+    """What is to be done at the end; the defaults in a config older than that."""
+    final: Final = instantiate(cfg.final) if cfg.get("final") else Final()
+    return final
 
 
 def _is_node(node: DictConfig, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dlkit.build import Experiment
+from dlkit.final import digest, settle, viewed
 from dlkit.regularizers import weights, zero_weights
 from dlkit.rundir import load
 from dlkit.state import State
@@ -17,9 +18,14 @@ from dlkit.summary import parameter_count
 from dlkit.trainer import evaluate
 
 
-def final_metrics(experiment: Experiment) -> dict[str, float]:
-    """The figures of every split with the last weights; with the best ones too, in `state.best`, where they differ."""
+def final_figures(experiment: Experiment) -> dict[str, Any]:
+    """What result.json says of the final model: the "metrics" of every split, which "weights" they are of, and the
+    "digest" of these. Those of the best weights join `state.best`; both are over the views of `final`, which the
+    validation during training was not. Empty where a signal came first.
+    """
     state, engine, data = experiment.state, experiment.engine, experiment.data
+    used = settle(experiment)
+    model = viewed(state.eval_model, experiment.final)
 
     def measure() -> dict[str, float]:
         figures: dict[str, float] = {}
@@ -27,34 +33,34 @@ def final_metrics(experiment: Experiment) -> dict[str, float]:
             if state.signal:  # what is left would be half measured
                 break
             batches = takewhile(lambda batch: not state.signal, data.eval(split))
-            figures |= evaluate(engine, state.eval_model, batches, split)
+            figures |= evaluate(engine, model, batches, split)
         return figures
 
     metrics = measure()
     if state.signal:
         return {}
-    if state.best and state.best["step"] == state.step:
+    if used == "best" or (used == "last" and state.best.get("step") == state.step):
         state.best["metrics"] = metrics
     elif state.best:
         with best_weights(state):
             state.best["metrics"] = measure()
-    return metrics
+    return {"metrics": metrics, "weights": used, "digest": digest(state.eval_model.state_dict())}
 
 
 @contextmanager
 def best_weights(state: State) -> Iterator[None]:
     """The model to evaluate with the weights of best.pt, put back afterwards."""
     model = state.eval_model
-    last = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    final = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.load_state_dict(load(state.folder / "checkpoints" / "best.pt")["model"])
     try:
         yield
     finally:
-        model.load_state_dict(last)
+        model.load_state_dict(final)
 
 
-def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: dict[str, float]) -> dict[str, Any]:
-    """What result.json holds: how the run ended, what it cost, and its figures."""
+def make_result(cfg: DictConfig, experiment: Experiment, reason: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """What result.json holds: how the run ended, what it cost, and its `final_figures`; without them the last ones."""
     state = experiment.state
     return {
         "status": state.status,
@@ -64,11 +70,13 @@ def make_result(cfg: DictConfig, experiment: Experiment, reason: str, metrics: d
         "epoch": round(state.epoch, 4),
         "seconds": round(state.seconds, 4),
         "parameters": parameter_count(state.model),
-        "zero_weights": round(zero_weights(weights(state.model)).item(), 6) if metrics else None,
+        "zero_weights": round(zero_weights(weights(state.model)).item(), 6) if figures else None,
         "samples_per_second": round(state.step * state.batch_size / max(state.seconds, 1e-9), 1),
         "seed": cfg.seed,
         "name": cfg.name,
         "tags": list(cfg.tags),
-        "metrics": metrics or state.metrics,
+        "weights": figures.get("weights"),
+        "digest": figures.get("digest"),
+        "metrics": figures.get("metrics") or state.metrics,
         "best": state.best,
     }

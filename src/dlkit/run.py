@@ -17,10 +17,12 @@ from torch import nn
 
 from dlkit import show
 from dlkit.build import Experiment, build
+from dlkit.final import check, viewed
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
-from dlkit.result import final_metrics, make_result
+from dlkit.result import final_figures, make_result
 from dlkit.rundir import environment, load, locked, write_json, write_text
+from dlkit.settings import GROUPS
 from dlkit.state import State
 from dlkit.trainer import fit
 
@@ -31,7 +33,7 @@ class Run:
 
     folder: Path
     result: dict[str, Any]  # the content of result.json; empty for a dry run
-    model: nn.Module  # with its last weights, or their average where trainer.ema makes one
+    model: nn.Module  # as `dlkit.load` gives it: what the config's `final` says; of a run cut short, as it was
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -48,37 +50,44 @@ def run(
 ) -> Run:
     """Trains what the config says, in `folder`.
 
-    `arguments` are those of the command line, for the record; `choices` names the files chosen, for show; `resumes`
-    goes on from checkpoints/last.pt. Raises ValueError, with nothing written, for what the config asks and cannot be;
-    whatever user code raises passes through, after the result has been written as failed.
+    `arguments` are those of the command line, `choices` the files chosen, both for the record; `resumes` goes on from
+    checkpoints/last.pt. Raises ValueError, with nothing written, for what the config asks and cannot be; whatever user
+    code raises passes through, after the result has been written as failed.
     """
     with ExitStack() as cleanup:
         logging = Log()
         cleanup.callback(logging.close)
         saved = load(folder / "checkpoints" / "last.pt") if resumes else None
         experiment = build(cfg, folder, saved)
+        check(experiment)
         state = experiment.state
         if cfg.dry_run:
             show.opening(cfg, experiment, saved, choices or {})
             show.dry_run(experiment)
             return Run(folder, {}, state.model)
-        state.folder = cleanup.enter_context(_opened(cfg, folder, experiment, arguments))
+        state.folder = cleanup.enter_context(_opened(cfg, folder, experiment, arguments, choices or {}))
         show.opening(cfg, experiment, saved, choices or {})
         logging.open(state.folder / "train.log")
-        return Run(state.folder, _train(cfg, experiment), state.eval_model)
+        result = _train(cfg, experiment)
+        return Run(state.folder, result, viewed(state.eval_model, experiment.final).eval())
 
 
 @contextmanager
-def _opened(cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str]) -> Iterator[Path]:
+def _opened(
+    cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str], choices: Mapping[str, str]
+) -> Iterator[Path]:
     """The folder of the run, held for this process, with config and environment in it."""
     resumes = experiment.state.step > 0
     if cfg.run_dir is None and not resumes:
         folder = _unused(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        for path in [folder / "result.json", *([] if resumes else _leftovers(folder))]:
+        made_last = [folder / "result.json", folder / "checkpoints" / "average.pt"]
+        for path in [*made_last, *([] if resumes else _leftovers(folder))]:
             path.unlink(missing_ok=True)
         where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
+        where["choices"] = {group: choices[group] for group in GROUPS if choices.get(group) not in (None, "None")}
+        where["examples"] = dict(experiment.data.split_sizes)
         if resumes:
             first = json.loads((folder / "env.json").read_text())
             where = first | {"resumed": [*first.get("resumed", []), where | {"step": experiment.state.step}]}
@@ -109,11 +118,11 @@ def _leftovers(folder: Path) -> list[Path]:
 def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     state = experiment.state
     reason = ""
-    metrics: dict[str, float] = {}
+    figures: dict[str, Any] = {}
     try:
         with stop_on_signal(state):
             _fit(experiment)
-            metrics = {} if state.signal else final_metrics(experiment)
+            figures = {} if state.signal else final_figures(experiment)
             state.status = "interrupted" if state.signal else state.status
         reason = state.stop
     except NonFinite as error:
@@ -124,7 +133,7 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         raise
     finally:
-        result = make_result(cfg, experiment, reason, metrics)
+        result = make_result(cfg, experiment, reason, figures)
         write_json(result, state.folder / "result.json")
         for callback in experiment.callbacks:
             callback.on_result(state, result)

@@ -6,12 +6,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
 
 from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt, ProperFraction
 
 # The config groups, in the order in which they are read. One folder each under configs/.
 GROUPS = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init", "trainer", "callbacks", "experiment")
+
+# Nodes of options at the top level that are no group: there is nothing to choose from.
+NODES = ("final",)
 
 # A group's node holds the arguments of its `_target_` and, for these groups, of one function more, which every choice
 # shares: `load` cuts any source into splits and batches, `groups` gives layers rates and decays of their own,
@@ -62,6 +67,21 @@ class Trainer:
     nan_guard: bool
     overfit_batches: NonNegativeInt
     limit_batches: NonNegativeInt
+
+
+@dataclass(frozen=True)
+class Final:
+    """The model at the end of a run: with which its final figures are made, and what comes after training."""
+
+    weights: Literal["last", "best", "average_last", "average_best"] = "last"
+    average: Annotated[int, Ge(2)] = 5
+    mirror: bool = False
+    shift: NonNegativeInt = 0
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the file under checkpoints/ that holds these weights."""
+        return "average" if self.weights.startswith("average_") else self.weights
 
 
 def program() -> str:

@@ -93,6 +93,7 @@ class Data(Protocol):
     split_sizes: dict[str, int]  # examples in "train", and in "val" and "test" where they exist
     encoder: Encoder
     notes: tuple[str, ...]  # what the user should see of the source: what was left out and why
+    augment: Augmentation | None  # of the training batches
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""

@@ -16,6 +16,7 @@ from dlkit.build import build
 from dlkit.cli.preflight import check
 from dlkit.models.zoo import torchvision
 from dlkit.settings import config_folder
+from dlkit.state import State
 from dlkit.types import Spec
 
 SMALL = "shufflenet_v2_x0_5"  # 0.3 million weights beside the head, with batch norm
@@ -23,6 +24,13 @@ SMALL = "shufflenet_v2_x0_5"  # 0.3 million weights beside the head, with batch 
 
 def images(channels: int = 1, size: int = 32) -> Spec:
     return Spec("image", (channels, size, size), 7, "classification")
+
+
+def in_training(net: nn.Module) -> nn.Module:
+    """The network in the mode in which the trainer trains it."""
+    optim = torch.optim.SGD(net.parameters())
+    State(net, optim, images(3), Path(), total_steps=1, steps_per_epoch=1, batch_size=4).train_mode()
+    return net
 
 
 def original(name: str = SMALL) -> nn.Module:
@@ -134,7 +142,7 @@ def test_filters_for_colours_see_grey_as_three_equal_channels(weights: Path) -> 
 
 
 def test_a_frozen_backbone_keeps_weights_and_statistics_while_the_head_learns(weights: Path) -> None:
-    net = torchvision(images(3), 7, name=SMALL, weights=str(weights), freeze=True).train()
+    net = in_training(torchvision(images(3), 7, name=SMALL, weights=str(weights), freeze=True))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     optim = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
     for _ in range(3):
@@ -147,11 +155,19 @@ def test_a_frozen_backbone_keeps_weights_and_statistics_while_the_head_learns(we
 
 
 def test_a_frozen_network_computes_what_the_file_s_computes_in_evaluation(weights: Path) -> None:
-    net = torchvision(images(3), 7, name=SMALL, weights=str(weights), freeze=True).train()
+    net = in_training(torchvision(images(3), 7, name=SMALL, weights=str(weights), freeze=True))
     theirs = original()
     theirs.load_state_dict(torch.load(weights))
     theirs.fc, x = net.fc, torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(net(x), theirs.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_or_not_a_network_has_the_same_modules(weights: Path) -> None:
+    frozen = torchvision(images(3), 7, name=SMALL, weights=str(weights), freeze=True)
+    plain = torchvision(images(3), 7, name=SMALL)
+    assert [(name, type(part)) for name, part in frozen.named_modules()] == [
+        (name, type(part)) for name, part in plain.named_modules()
+    ]
 
 
 def test_what_the_file_did_not_fit_is_trained_too(tmp_path: Path) -> None:

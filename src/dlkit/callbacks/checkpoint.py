@@ -37,6 +37,7 @@ class Checkpoint(Callback):
         self.monitor, self.top_k, self.keep_every = monitor, top_k, keep_every
         self.sign = -1 if higher_is_better(monitor, mode) else 1
         self.top: list[tuple[float, int]] = []  # the best evaluations: sign · value, step
+        self.beaten: list[int] = []  # steps of those that were among them, whose files are to go
         self.best_weights: dict[str, torch.Tensor] | None = None  # not yet written
 
     def check(self, figures: Collection[str]) -> None:
@@ -47,7 +48,7 @@ class Checkpoint(Callback):
     def on_step(self, state: State) -> None:
         if self.keep_every and state.step % self.keep_every == 0:
             weights = state.eval_model.state_dict()
-            save(_content(state, weights, {"step": state.step}), _folder(state) / f"step-{state.step}.pt")
+            save(content(state, weights, {"step": state.step}), folder(state) / f"step-{state.step}.pt")
 
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         value = figures[self.monitor]
@@ -62,17 +63,30 @@ class Checkpoint(Callback):
 
     def on_checkpoint(self, state: State) -> None:
         if self.best_weights is not None:  # first, so that no last.pt names a best that is not there
-            save(_content(state, self.best_weights, state.best), _folder(state) / "best.pt")
+            save(content(state, self.best_weights, state.best), folder(state) / "best.pt")
             self.best_weights = None
-        save(state.state_dict(), _folder(state) / "last.pt")
+        save(state.state_dict(), folder(state) / "last.pt")
+        for step in self.beaten:  # only now does no last.pt name them
+            _best_file(state, step).unlink(missing_ok=True)
+        self.beaten.clear()
 
     def _keep_top(self, state: State, found: dict[str, Any]) -> None:
         self.top = sorted([*self.top, (self.sign * found["value"], state.step)])
         if (self.sign * found["value"], state.step) in self.top[: self.top_k]:
-            save(_content(state, state.eval_model.state_dict(), found), _folder(state) / f"best-{state.step}.pt")
-        for _, step in self.top[self.top_k :]:
-            (_folder(state) / f"best-{step}.pt").unlink(missing_ok=True)
+            save(content(state, state.eval_model.state_dict(), found), _best_file(state, state.step))
+        self.beaten += [step for _, step in self.top[self.top_k :]]
         self.top = self.top[: self.top_k]
+
+    def newest(self, state: State, count: int) -> list[Path]:
+        """The files of the last `count` checkpoints of `keep_every` that are there, the newest last."""
+        every = self.keep_every or state.step + 1
+        steps = range(every, state.step + 1, every)[-count:]
+        return [path for step in steps if (path := folder(state) / f"step-{step}.pt").is_file()]
+
+    def best(self, state: State, count: int) -> list[Path]:
+        """The files of the best `count` evaluations of `top_k` that are there, the newest last."""
+        steps = sorted(step for _, step in self.top[:count])
+        return [path for step in steps if (path := _best_file(state, step)).is_file()]
 
     def state_dict(self) -> dict[str, Any]:
         return {"top": [list(one) for one in self.top]}
@@ -81,11 +95,16 @@ class Checkpoint(Callback):
         self.top = [(value, step) for value, step in state["top"]]
 
 
-def _folder(state: State) -> Path:
+def folder(state: State) -> Path:
+    """Where the checkpoints of a run are."""
     return state.folder / "checkpoints"
 
 
-def _content(state: State, weights: dict[str, torch.Tensor], what: dict[str, Any]) -> dict[str, Any]:
+def _best_file(state: State, step: int) -> Path:
+    return folder(state) / f"best-{step}.pt"
+
+
+def content(state: State, weights: dict[str, torch.Tensor], what: dict[str, Any]) -> dict[str, Any]:
     """What is needed to use weights: they, the data they were made for, how raw examples are encoded, their step."""
     encoder = state.parts["encoder"].state_dict()
     return {"model": weights, "spec": asdict(state.spec), "encoder": encoder, **what}

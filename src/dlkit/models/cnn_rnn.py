@@ -23,7 +23,7 @@ class Columns(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1, 2).transpose(1, 2)
-        lengths = torch.full((len(x),), x.shape[1], device=x.device)
+        lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
         return self.pool(self.recurrent(x, lengths), lengths)
 
 

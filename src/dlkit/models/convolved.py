@@ -35,11 +35,12 @@ class MaskedNorm(_BatchNorm):
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         """The running mean and the running variance, unbiased, as torch keeps them."""
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)
         self.num_batches_tracked.add_(1)
+        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum  # None: a plain mean
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), momentum)
 
 
 class Convolution(nn.Module):
@@ -101,7 +102,7 @@ class Convolutions(nn.Module):
 
 def _inside(x: Tensor, lengths: Tensor) -> Tensor:
     """1 at the places of x (B, C, T, …) within a sequence, 0 elsewhere: (B, 1, T, …)."""
-    return mask(lengths, x.shape[2]).view(len(x), 1, -1, *(1,) * (x.dim() - 3)).to(x.dtype)
+    return mask(lengths, x.shape[2]).view(x.shape[0], 1, -1, *(1,) * (x.dim() - 3)).to(x.dtype)
 
 
 def _shortened(lengths: Tensor, stride: int) -> Tensor:

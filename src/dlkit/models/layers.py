@@ -41,7 +41,7 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         if lengths is None:
-            lengths = torch.full((len(x),), x.shape[1], device=x.device)
+            lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
         out: Tensor = self.core(x, lengths)
         return out if self.pool is None else self.pool(out, lengths)
 

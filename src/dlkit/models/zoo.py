@@ -131,16 +131,9 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _freeze(net: nn.Module, trained: set[str]) -> None:
-    """Leaves only these parameters to train. Batch norm elsewhere becomes a fixed affine map, also while training."""
-    from torchvision.ops import FrozenBatchNorm2d
-
+    """Leaves only these parameters to train. Norms without any keep their statistics (`State.train_mode`)."""
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name in trained)
-    for place, module in list(net.named_modules()):
-        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
-            fixed = FrozenBatchNorm2d(module.num_features, module.eps)
-            fixed.load_state_dict(module.state_dict())
-            _replace(net, place, fixed)
 
 
 def _try(name: str, net: nn.Module, spec: Spec) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
 
 from hydra import version
 from hydra._internal.hydra import Hydra
@@ -18,15 +19,15 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from dlkit import runs
 from dlkit.cli.preflight import line as command_line
 from dlkit.cli.preflight.compositions import Compositions
 from dlkit.cli.preflight.groups import Groups, combinations
 from dlkit.cli.preflight.loose import judge_loose
 from dlkit.cli.preflight.nodes import Judge, plain
 from dlkit.cli.preflight.overrides import parse
-from dlkit.cli.preflight.signatures import add_working_folder
 from dlkit.cli.preflight.words import did_you_mean
 
 MOST_COMPOSITIONS = 64  # of a sweep over groups, about 50 ms each
@@ -65,11 +66,20 @@ def check(args: list[str], config_dir: Path | str, config_name: str = "train") -
     only_shows.append(flags.help and not (line.overrides or line.loose))
     if any(only_shows) or (flags.config_dir and not Path(flags.config_dir).is_dir()):
         return checked
-    add_working_folder()
     with _hydra(config_dir, flags.config_dir) as hydra:
         _judge(hydra, flags.config_name or config_name, line, checked)
     checked.mistakes = list(dict.fromkeys(checked.mistakes))
     return checked
+
+
+def check_saved(args: list[str], config: dict[str, Any]) -> Checked:
+    """As `check`, for options that change the config of a run, given as `runs.read_config` read it, here completed.
+
+    Hydra is shown a copy, for in the folder of a run, which may be a stranger's, it would find other files too.
+    """
+    with TemporaryDirectory() as folder:
+        OmegaConf.save(runs.completed(config), Path(folder) / "config.yaml")
+        return check(args, folder, "config")
 
 
 def refuse(mistakes: list[str], causes: list[BaseException] | None = None) -> NoReturn:

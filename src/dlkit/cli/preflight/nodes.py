@@ -17,7 +17,7 @@ from dlkit.cli.preflight import keys
 from dlkit.cli.preflight.signatures import Signature, TargetError, is_ours, signature
 from dlkit.cli.preflight.values import mistakes as value_mistakes
 from dlkit.cli.preflight.values import show
-from dlkit.settings import GROUPS, SHARED
+from dlkit.settings import GROUPS, NODES, SHARED
 
 RUN = "dlkit.settings.Run"
 HYDRA_ONLY = ("${hydra:", "${now:")  # known once the job runs
@@ -86,11 +86,11 @@ class Judge:
         """A line for each mistake; with `only`, of that entry of the top level."""
         self.config = config = composed.values
         lines = list(composed.mistakes)
-        if only not in GROUPS:
+        if only not in (*GROUPS, *NODES):
             lines += self._top(config, composed.referenced)
-        for group in GROUPS:
-            if only in (None, group) and (group in config or group not in OPTIONAL):
-                lines += self._group(group, config.get(group))
+        for name in (*GROUPS, *NODES):
+            if only in (None, name) and (name in config or name not in (*OPTIONAL, *NODES)):
+                lines += self._group(name, config.get(name))
         return lines
 
     def _top(self, config: dict[str, Any], referenced: set[str]) -> list[str]:
@@ -99,7 +99,7 @@ class Judge:
         for key, value in config.items():
             if key in run.parameters:
                 lines += self._value(key, value, run)
-            elif key not in GROUPS and key not in referenced:
+            elif key not in (*GROUPS, *NODES) and key not in referenced:
                 lines.append(keys.unknown(key, {name: value for name, value in config.items() if name != key}))
         return lines
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.cli.preflight.words import did_you_mean
+from dlkit.trust import PACKAGES, add_working_folder
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,10 @@ def is_ours(target: str) -> bool:
     return target.split(".")[0] == "dlkit"
 
 
-def add_working_folder() -> None:
-    """Lets a user's own modules be imported from the folder in which the command is typed."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-
-
 def _imported(target: str) -> Signature:
-    """The signature of a function or class of another package."""
+    """The signature of a function or class of another package, which may lie in the working folder."""
+    if target.split(".")[0] not in PACKAGES:
+        add_working_folder()
     found = _locate(target)
     if not callable(found):
         raise TargetError(f"this is a {type(found).__name__}, not a class or function")
