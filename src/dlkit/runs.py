@@ -3,37 +3,64 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+from dlkit.settings import NODES, SHARED, config_folder
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 OUTPUTS = Path("outputs")  # where runs are made unless run_dir says otherwise
 
 
 def find(run: str | Path) -> Path:
-    """The folder of a run; `latest` is the newest under `outputs`. Raises ValueError where there is none."""
+    """The folder of a run: itself, or what is unique of its path under `outputs`, its end or else any part of it;
+    `latest` is the newest there. Raises ValueError where there is none, or more than one."""
     if str(run) == "latest":
         newest = max(all_runs(OUTPUTS), key=begun, default=None)
         if newest is None:
             raise ValueError(f"latest: there is no run under {OUTPUTS.absolute()}")
         return newest
     folder = Path(run).expanduser()
-    if not (folder / "config.yaml").is_file():
-        what = "a run's folder holds config.yaml" if folder.exists() else "no such folder"
-        raise ValueError(f"{run}: there is no run, {what}; `dlkit list` shows what there is")
-    return folder
+    if (folder / "config.yaml").is_file():
+        return folder
+    if folder.exists():
+        inside = f", but there are some inside: `dlkit list {run}`" if any(all_runs(folder)) else ""
+        raise ValueError(f"{run}: there is no run, a run's folder holds config.yaml{inside}")
+    return _named(str(run).strip("/"))
+
+
+def _named(text: str) -> Path:
+    """The only run under `outputs` whose path ends with the text, or has it."""
+    paths = {folder.as_posix(): folder for folder in all_runs(OUTPUTS)}
+    fits = [path for path in paths if path.endswith(text)] or [path for path in paths if text in path]
+    if len(fits) == 1:
+        return paths[fits[0]]
+    if fits:
+        newest = sorted(fits, key=lambda path: begun(paths[path]), reverse=True)
+        more = f" and {len(fits) - 3} more" if len(fits) > 3 else ""
+        raise ValueError(f"{text}: which run? it fits {', '.join(newest[:3])}{more}")
+    names = {re.sub(r"^\d\d-\d\d-\d\d-", "", folder.name): path for path, folder in paths.items()}
+    names |= {folder.name: path for path, folder in paths.items()} | {path: path for path in paths}
+    close = get_close_matches(text, names, n=1)
+    hint = f"did you mean {names[close[0]]}?" if close else "`dlkit list` shows what there is"
+    raise ValueError(f"{text}: there is no run, no such folder; {hint}")
 
 
 def all_runs(folder: Path) -> Iterator[Path]:
-    """Every run's folder at any depth."""
-    if (folder / "config.yaml").is_file():
-        yield folder
-        return
-    for inside in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if inside.is_dir() and not inside.is_symlink():
-            yield from all_runs(inside)
+    """Every run's folder at any depth; hidden folders, links and what cannot be read are left out."""
+    for place, inside, files in os.walk(folder):
+        if "config.yaml" in files:
+            yield Path(place)
+            inside.clear()
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
 
 
 def begun(folder: Path) -> str:
@@ -70,10 +97,46 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: cannot be read as a config: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: cannot be read as a config: it holds no keys")
-    if "${" in text:
+    if _has_references(content):  # not the text, in which the signs could be escaped
         raise ValueError(f"{path}: has references (${{…}}), but a run saves none; it was written by something else")
     if strange := [key for key in map(str, content) if key == "defaults" or key.startswith("hydra")]:
         raise ValueError(
             f"{path}: has the key {strange[0]}, which a run does not save; it was written by something else"
         )
     return {str(key): value for key, value in content.items()}
+
+
+def completed(config: dict[str, Any]) -> DictConfig:
+    """The config with the defaults of options that came after it was written."""
+    shipped = cast(DictConfig, OmegaConf.load(config_folder() / "train.yaml"))
+    shared = {group: shipped[group] for group in (*SHARED, *NODES) if group in {*config, *NODES}}
+    trainer = OmegaConf.load(config_folder() / "trainer" / "default.yaml")
+    return cast(DictConfig, OmegaConf.merge(OmegaConf.create({**shared, "trainer": trainer}), config))
+
+
+def _has_references(node: Any) -> bool:
+    if isinstance(node, dict):
+        return any(_has_references(part) for pair in node.items() for part in pair)
+    return any(map(_has_references, node)) if isinstance(node, list) else "${" in str(node)
+
+
+def figures_table(result: dict[str, Any]) -> Table:
+    """A row for each figure, a column for each split; the best weights beside the last where they differ."""
+    from rich.table import Table
+
+    last = {key: value for key, value in result["metrics"].items() if "/" in key}
+    best = result["best"].get("metrics", {})
+    best = best if best != last else {}
+    splits = list(dict.fromkeys(key.partition("/")[0] for key in last))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for column in [*splits, *[f"{split} (best)" for split in splits if best]]:
+        table.add_column(column, justify="right")
+    for name in dict.fromkeys(key.partition("/")[2] for key in last):
+        kinds = [last, best] if best else [last]
+        table.add_row(name, *[_number(figures.get(f"{split}/{name}")) for figures in kinds for split in splits])
+    return table
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else "-"

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from dlkit import look
+from dlkit import look, runs, trust
 from dlkit.build import Experiment
 from dlkit.log import log
 from dlkit.settings import program
@@ -88,39 +88,20 @@ def closing(experiment: Experiment, result: dict[str, Any]) -> None:
     """The final table, where everything is, and what to type next."""
     state = experiment.state
     if result["metrics"]:
-        log.info(figures_table(experiment, result))
+        log.info(runs.figures_table(result))
     why = f": {result['reason']}" if result["reason"] and result["status"] != "failed" else ""
     log.info(
         "\n%s%s after %s steps (%.4g epochs) in %.3g s of training, %s samples/s",
         *(result["status"], why, f"{state.step:,}", state.epoch, state.seconds),
         f"{result['samples_per_second']:,.0f}",
     )
+    if result["weights"] not in (None, "last"):
+        log.info("weights %s", result["weights"])
     if state.best:
         log.info("best    %s %.4f at step %d", state.best["metric"], state.best["value"], state.best["step"])
     if experiment.engine.makes_zeros and result["zero_weights"] is not None:
         log.info("zeros   %.1f%% of the weights are exactly zero", 100 * result["zero_weights"])
     log.info("folder  %s", state.folder)
     if result["status"] == "interrupted":
-        log.info("next    %s resume=%s", program(), quote(str(state.folder)))
+        log.info("next    %s resume=%s%s", program(), quote(str(state.folder)), trust.flag(state.config))
     log.info("next    tensorboard --logdir %s", quote(str(state.folder)))
-
-
-def figures_table(experiment: Experiment, result: dict[str, Any]) -> Table:
-    """A row for each figure, a column for each split; the best weights beside the last where they differ."""
-    splits = list(experiment.data.split_sizes)
-    best = result["best"].get("metrics", {})
-    differ = best if best != result["metrics"] else {}
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for split in splits:
-        table.add_column(split, justify="right")
-    for split in splits if differ else []:
-        table.add_column(f"{split} (best)", justify="right")
-    for name in dict.fromkeys(key.partition("/")[2] for key in result["metrics"]):
-        last = [_number(result["metrics"].get(f"{split}/{name}")) for split in splits]
-        table.add_row(name, *last, *[_number(differ.get(f"{split}/{name}")) for split in splits if differ])
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

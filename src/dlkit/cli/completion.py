@@ -10,9 +10,12 @@ from contextlib import contextmanager, redirect_stdout
 
 from dlkit.cli import COMMANDS
 
+OPTIONS = ("train", "schedule", "find-lr")  # commands that take the options of a run
+RUN = ("evaluate", "predict", "export", "reproduce", "info")  # those whose first word is a run
+
 
 def complete(args: list[str]) -> None:
-    """Answers the shell: the subcommands, or what Hydra knows about the words after one of them."""
+    """Answers the shell: the subcommands, the runs under `outputs`, or what Hydra knows about the options of a run."""
     from dlkit.cli import train
 
     if "query=bash" in args:
@@ -22,10 +25,20 @@ def complete(args: list[str]) -> None:
             start = words[1] if len(words) == 2 else ""
             print(" ".join(command for command in COMMANDS if command.startswith(start)))
             return
-        if words[1] not in ("train", "schedule"):  # those that take the options of a run
+        if words[1] in RUN and len(words) == (2 if line.endswith(" ") else 3):
+            print(" ".join(folders(words[2] if len(words) == 3 else "")))
+        if words[1] not in OPTIONS:
             return
         os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
     train.main(args)
+
+
+def folders(start: str) -> list[str]:
+    """`latest` and the folders of runs that begin with a text; the shell cuts at blanks, so none that has one."""
+    from dlkit.runs import OUTPUTS, all_runs
+
+    known = ["latest", *map(str, all_runs(OUTPUTS))]
+    return [name for name in known if name.startswith(start) and " " not in name]
 
 
 @contextmanager
