@@ -47,7 +47,7 @@ FLOORS: list[set[str]] = [
     },
 ]
 BRICKS = FLOORS[1]
-HYDRA = ("runs", "build", "trained", "show", "result", "run", "reproduce", "cli")  # what turns configs into objects
+HYDRA = ("runs", "build", "trained", "evaluation", "show", "result", "run", "reproduce", "cli")  # what turns configs into objects
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
     ["types", "rng", "log", "settings"],
     ["rundir", "state", "guard", "measure", "engine", "callbacks"],
@@ -56,9 +56,9 @@ ORDERED = [  # within these, what stands earlier may be imported by what stands 
         "trust",
         "build",
         "final",
+        "predict",
         "trained",
         "evaluation",
-        "predict",
         "export",
         "lr_range",
         "look",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path, PosixPath
-from pickle import UnpicklingError
 
 import pytest
 import torch
@@ -42,7 +41,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_loading_runs_no_code_of_the_file(tmp_path: Path) -> None:
     save({"path": PosixPath("x")}, tmp_path / "x.pt")  # an object, which only its own class can make
-    with pytest.raises(UnpicklingError, match="PosixPath"):
+    with pytest.raises(ValueError, match=r"x.pt: no checkpoint .* holds other things than tensors"):
         load(tmp_path / "x.pt")
 
 

@@ -3,6 +3,7 @@
 >>> import dlkit
 >>> run = dlkit.train(["model=cnn", "data=mnist"])
 >>> run.folder, run.result["metrics"]["test/accuracy"], run.model
+>>> dlkit.load("latest").predict("digit.png")
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlkit.library import train
+    from dlkit.library import load, train
 
-__all__ = ["train"]
+__all__ = ["load", "train"]
 
 
 def __getattr__(name: str) -> Any:

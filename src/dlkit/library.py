@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from dlkit import trained
 from dlkit.cli import resume
 from dlkit.run import Run, run
+from dlkit.trained import Trained
 
 
 def train(overrides: Sequence[str] = ()) -> Run:
@@ -26,3 +29,16 @@ def train(overrides: Sequence[str] = ()) -> Run:
     if begin.ended:
         raise ValueError(begin.ended)
     return run(begin.config, begin.folder, checked.overrides, begin.resumes, checked.choices)
+
+
+def load(run: str | Path, *, weights: str | None = None, device: str | None = None, trust: bool = False) -> Trained:
+    """The trained model of a run: its folder, or `latest`, the newest under `outputs`.
+
+    model = dlkit.load("latest")
+    model.predict("photo.png")  # Prediction('photo.png', label='cat', probability=0.98)
+    model.model                 # the nn.Module
+
+    `weights` names a checkpoint, `device` is cpu, cuda, mps or auto; without them it is the last one, on the run's own
+    device. `trust` lets the run's config name any code. Raises ValueError where there is no such run or checkpoint.
+    """
+    return trained.load(run, weights=weights, device=device, trust=trust)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import IO, Any
 
 import torch
@@ -38,8 +39,17 @@ def save(content: dict[str, Any], path: Path) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Reads what `save` wrote. Runs no code from the file."""
-    return torch.load(path, map_location=device, weights_only=True)
+    """Reads what `save` wrote. Runs no code from the file. Raises ValueError where it cannot be read."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises many kinds for what is cut off, or is no checkpoint
+        why = str(error).split("\n")[0]
+        if isinstance(error, UnpicklingError):  # torch's message says how to load it all the same
+            why = "it is damaged, or holds other things than tensors and plain data, which could be code"
+        raise ValueError(f"{path}: no checkpoint that can be read: {why}") from error
+    return content
 
 
 def write_text(text: str, path: Path) -> None:

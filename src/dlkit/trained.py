@@ -13,15 +13,17 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from dlkit import runs, runtime
-from dlkit.build import data_parts, make
+from dlkit.build import build_final, data_parts, make, uses_channels_last
 from dlkit.data.fitted import Fitted
 from dlkit.data.prepare import ENCODERS
+from dlkit.final import viewed
 from dlkit.losses import Margin
 from dlkit.measure import Measure
 from dlkit.metrics import metrics_for
+from dlkit.predict import Prediction, Predictor
 from dlkit.rundir import load as load_file
-from dlkit.settings import SHARED, Trainer, config_folder
-from dlkit.trust import refuse_untrusted
+from dlkit.settings import Final, Trainer
+from dlkit.trust import add_working_folder, refuse_untrusted
 from dlkit.types import Encoder, Loss, Spec
 
 RAW = {"tokens": "text"}  # the kind of raw examples, where an encoder turns them into another
@@ -52,22 +54,46 @@ class Trained:
         """Raw outputs (B, K) of the model for encoded inputs (B, …)."""
         return self.measure.forward(self.model, x.to(self.measure.device))
 
+    @property
+    def predictor(self) -> Predictor:
+        """What predicts from raw inputs."""
+        source = cast(dict[str, Any], OmegaConf.to_container(self.config.data))
+        return Predictor(self.outputs, self.spec, self.encoder, self.measure.loss, source)
+
+    def predict(self, raw: Any) -> Prediction | list[Prediction]:
+        """What the model says of a raw input; a list of it for a list or another container of several.
+
+        Images: a path, a PIL image, an array in uint8 of any size, (H, W), (H, W, C) or (C, H, W), or one of exactly
+        the training shape, which is taken as it is. Sound: a path, or floats (T,) at the model's rate. Text: a str.
+        Tables: a dict by column, a pandas DataFrame, numbers (F,) or (N, F). Raises ValueError for what cannot be read.
+        """
+        return self.predictor(raw)
+
 
 def load(run: str | Path, *, weights: str | None = None, device: str | None = None, trust: bool = False) -> Trained:
     """The trained model of a run.
 
-    `weights` names a checkpoint: last, best, best-<step>, step-<step>. `device` is cpu, cuda, mps or auto; None: the
-    run's own, or auto where that is not here. Raises ValueError where the folder holds no run, the config names what
-    could run code (unless `trust`), or checkpoint and config do not fit.
+    `weights` names a checkpoint: last, best, average, best-<step>, step-<step>; None: what the run's `final.weights`
+    says. Views of images are those of its `final` in any case. `device` is cpu, cuda, mps or auto; None: the run's own,
+    or auto where that is not here. Raises ValueError where the folder holds no run, the config names what could run
+    code (unless `trust`), or checkpoint and config do not fit.
     """
     folder = runs.find(run)
     config = runs.read_config(folder)
-    if not trust:
-        refuse_untrusted(config, str(folder / "config.yaml"))
-    cfg = completed(config)
-    weights = weights or "last"
-    content = checkpoint(folder, weights)
+    if trust:
+        add_working_folder()
+    else:
+        refuse_untrusted(config, folder)
+    return assembled(folder, runs.completed(config), weights, device)
+
+
+def assembled(
+    folder: Path, cfg: DictConfig, weights: str | None, device: str | None, content: dict[str, Any] | None = None
+) -> Trained:
+    """The trained model of a config and a checkpoint, which is read from the folder unless its `content` is given."""
     try:
+        final = build_final(cfg)
+        content = content or checkpoint(folder, weights, final)
         spec = Spec(**content["spec"])
         trainer: Trainer = instantiate(cfg.trainer)
         loss: Loss = make(cfg.loss)(spec)
@@ -78,20 +104,12 @@ def load(run: str | Path, *, weights: str | None = None, device: str | None = No
     trainer = replace(trainer, device=cast(Any, device or usable(trainer.device)))
     place = runtime.setup(trainer)
     model.to(place)
-    if trainer.channels_last and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+    if uses_channels_last(model, trainer):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     metrics = metrics_for(spec, margins=isinstance(loss, Margin))
     measure = Measure(loss, metrics, device=place, dtype=getattr(torch, trainer.dtype))
-    model.requires_grad_(False).eval()
-    return Trained(folder, cfg, weights, content["step"], spec, encoder, model, measure, trainer)
-
-
-def completed(config: dict[str, Any]) -> DictConfig:
-    """The config with the defaults of options that came after it was written."""
-    shipped = cast(DictConfig, OmegaConf.load(config_folder() / "train.yaml"))
-    shared = {group: shipped[group] for group in SHARED if group in config}
-    trainer = OmegaConf.load(config_folder() / "trainer" / "default.yaml")
-    return cast(DictConfig, OmegaConf.merge(OmegaConf.create({**shared, "trainer": trainer}), config))
+    model = viewed(model, final).requires_grad_(False).eval()
+    return Trained(folder, cfg, weights or final.checkpoint, content["step"], spec, encoder, model, measure, trainer)
 
 
 def usable(device: str) -> str:
@@ -103,16 +121,18 @@ def usable(device: str) -> str:
     return device
 
 
-def checkpoint(folder: Path, weights: str) -> dict[str, Any]:
-    """Weights to evaluate ("model"), "spec", "encoder" and "step" of a checkpoint. Raises ValueError where it lacks."""
-    path = folder / "checkpoints" / f"{weights}.pt"
+def checkpoint(folder: Path, weights: str | None, final: Final) -> dict[str, Any]:
+    """Weights to evaluate ("model"), "spec", "encoder" and "step" of a checkpoint, by name or as `final.weights` says.
+
+    Raises ValueError where it lacks.
+    """
+    path = folder / "checkpoints" / f"{weights or final.checkpoint}.pt"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.pt"))) or "none at all"
+        if weights is None:
+            raise ValueError(f"final.weights={final.weights}: {folder} has no {path.name}, only {there}; see --weights")
         raise ValueError(f"--weights {weights}: {folder} has no such checkpoint; it has {there}")
-    try:
-        content = load_file(path)
-    except Exception as error:  # torch raises many kinds for what is cut off, or is no checkpoint, or holds code
-        raise ValueError(f"{path}: no checkpoint that can be read: {_first_line(error)}") from error
+    content = load_file(path)
     if not isinstance(content, dict) or not {"model", "spec", "step"} <= set(content):
         raise ValueError(f"{path}: holds no model of dlkit. {runs.written_by(folder)}")
     if "parts" in content:  # the whole state of a run, of which the averaged weights are evaluated where there are any

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--trust", action="store_true", help="let the run's config name any code")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
-        flags, rest = self.parse_known_args(args, namespace)
+        flags, rest = self.parse_known_intermixed_args(args, namespace)
         if rest:
             known = [option for action in self._actions for option in action.option_strings]
             self.error(f"{rest[0]}: no such option{did_you_mean(rest[0].partition('=')[0], known)}")

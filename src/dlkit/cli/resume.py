@@ -10,14 +10,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlkit import runs
 from dlkit.cli import preflight
 from dlkit.cli.preflight import Checked
 from dlkit.settings import GROUPS, config_folder, leaves
+from dlkit.trust import refuse_untrusted
 
-# What may change when `resume=auto` goes on: how long, on what machine, what watches, and what only names the run.
+TRUST = "--trust"
+
+# What may change when `resume=auto` goes on: how long, on what machine, what watches, what only names the run, and what
+# comes after training.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
 FREE = (*LENGTH, "trainer.device", "trainer.threads", "trainer.save_every", "trainer.allocator", "data.root",
-        "data.download", "name", "tags", "run_dir", "resume", "init_from", "dry_run", "debug")  # fmt: skip
+        "data.download", "name", "tags", "run_dir", "resume", "init_from", "dry_run", "debug", "final")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,16 @@ class Start:
 
 
 def check(args: list[str]) -> Checked:
-    """Judges a command line; with `resume=DIR` against the config saved there, ValueError where there is none."""
+    """Judges a command line; with `resume=DIR` against the config saved there, ValueError where there is none.
+
+    What that config names is judged before anything is imported, but for `--trust`, which is taken out here.
+    """
+    trust = TRUST in args
+    args = [arg for arg in args if arg != TRUST]
     wanted = _value(args, "resume")
     if wanted in (None, "auto", "null"):
+        if trust:
+            raise ValueError(f"{TRUST}: is for resume=DIR, whose config it lets name any code; leave it out")
         checked = preflight.check(args, config_folder())
         if checked.multirun and (wanted == "auto" or _value(args, "run_dir")):
             raise ValueError("run_dir and resume are for one run; a sweep (-m) makes a folder for each of its jobs")
@@ -41,13 +53,16 @@ def check(args: list[str]) -> Checked:
     folder = Path(str(wanted))
     if not (folder / "config.yaml").is_file():
         raise ValueError(f"resume={folder}: there is no run; a run's folder holds config.yaml")
+    config = runs.read_config(folder)
+    if not trust:
+        refuse_untrusted(config, folder)
     rest = [arg for arg in args if not arg.startswith("resume=")]
     for arg in rest:
         if arg.partition("=")[0] in (*GROUPS, "run_dir", "init_from", "freeze"):
             raise ValueError(
                 f"{arg}: a run that goes on keeps this; for another run with its weights: init_from={folder}"
             )
-    checked = preflight.check(rest, folder, "config")
+    checked = preflight.check_saved(rest, config)
     if checked.multirun or checked.flags.cfg:
         flag = "-m" if checked.multirun else "--cfg"
         raise ValueError(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 Normalize = Literal["none", "standardize", "minmax"]
+PIXELS = (0.0, 255.0)
 
 
 class Scale:
@@ -15,17 +16,20 @@ class Scale:
 
     standardize: shift is the mean and scale the standard deviation (of the population: divided by N);
     minmax: shift is the least value and scale the range; none: raw values as they are (0 … 255 for images).
-    A channel that never varies keeps scale 1, so it becomes 0 and not NaN.
+    A channel that never varies keeps scale 1, so it becomes 0 and not NaN. `range`, the least and the largest raw
+    value, says what 0 … 255 of a picture file has to become.
     """
 
     def __init__(self, *, normalize: Normalize = "standardize") -> None:
         self.normalize = normalize
         self.shift, self.scale = torch.zeros(1), torch.ones(1)  # fitted: float32 (C, 1, 1), on the CPU
+        self.range = PIXELS
 
     def fit(self, raw: Tensor) -> None:
         """Fit on images (N, C, H, W), one number a channel."""
         axes = [axis for axis in range(raw.dim()) if axis != 1]
         low, high = raw.amin(axes).double(), raw.amax(axes).double()
+        self.range = (float(low.min()), float(high.max()))
         if self.normalize == "none":
             shift, scale = torch.zeros_like(low), torch.ones_like(low)
         elif self.normalize == "standardize":
@@ -47,12 +51,14 @@ class Scale:
         """What it decides of the Spec."""
         return {"kind": "image"}
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Plain tensors, for a checkpoint."""
-        return {"shift": self.shift, "scale": self.scale}
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain data, for a checkpoint."""
+        return {"shift": self.shift, "scale": self.scale, "range": list(self.range)}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
+        low, high = state.get("range", PIXELS)  # older checkpoints do not say
+        self.range = (low, high)
         self.shift, self.scale = state["shift"].cpu(), state["scale"].cpu()
 
 

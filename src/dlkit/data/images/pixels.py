@@ -30,22 +30,27 @@ def is_grey(path: Path) -> bool:
         return image.mode in GREY
 
 
-def read_image(path: Path, *, size: int, grey: bool) -> Tensor:
-    """The image as uint8 (C, size, size), C = 1 where `grey`, else 3.
+def read_image(path: Path, *, size: int | tuple[int, int], grey: bool) -> Tensor:
+    """The image as uint8 (C, size, size), or (C, *size), C = 1 where `grey`, else 3.
 
     Turned as its EXIF orientation says; what is transparent shows white; 16 bits become 8 (0 … 65,535 to 0 … 255); of
     several pictures in a file the first. Then the short side is resized to `size`, bilinear over all pixels that a new
     one covers, and the middle of the long side kept. Raises ValueError, `path: why`, where it cannot be read.
     """
+    height, width = (size, size) if isinstance(size, int) else size
+    with _opened(path) as image:
+        image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: up to 8 times as fast
+        return fitted(image, height, width, grey)
+
+
+def fitted(image: Image, height: int, width: int, grey: bool) -> Tensor:
+    """An opened image as `read_image` gives it, uint8 (C, height, width)."""
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    with _opened(path) as image:
-        image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: up to 8 times as fast
-        plain = _plain(ImageOps.exif_transpose(image), grey)
-        small = ImageOps.fit(plain, (size, size), Resampling.BILINEAR)
-        pixels = torch.from_numpy(np.array(small))
-    return pixels.reshape(size, size, -1).permute(2, 0, 1).contiguous()
+    plain = _plain(ImageOps.exif_transpose(image), grey)
+    small = ImageOps.fit(plain, (width, height), Resampling.BILINEAR)
+    return torch.from_numpy(np.array(small)).reshape(height, width, -1).permute(2, 0, 1).contiguous()
 
 
 @contextmanager
