@@ -21,7 +21,7 @@ from dlkit.cli import curves, records
 from dlkit.cli.arguments import Parser
 from dlkit.cli.mistakes import answered
 from dlkit.cli.records import Record
-from dlkit.trust import is_allowed, targets
+from dlkit.trust import flag, is_allowed, targets
 
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 FIGURES = ("accuracy", "r2", "loss")  # of the validation split, the first that a run has gets a curve beside the losses
@@ -154,24 +154,26 @@ def files(folder: Path) -> Iterator[str]:
 def following(record: Record) -> Iterator[str]:
     """What to type next, as the state of the run has it."""
     folder = quote(str(record.folder))
+    trusted = flag(record.config)
     saved = (record.folder / "checkpoints" / "last.pt").is_file()
     ended = record.status in ("finished", "stopped")
     if record.status == "running":
         yield f"tail -f {folder}/train.log"
     elif saved and ended:
-        yield f"dlkit train resume={folder} {longer(record)}   # prolongs it"
+        yield f"dlkit train resume={folder} {longer(record)}{trusted}   # prolongs it"
     elif saved:
-        yield f"dlkit train resume={folder}   # goes on at the last checkpoint"
+        yield f"dlkit train resume={folder}{trusted}   # goes on at the last checkpoint"
     elif not ended:
         again = [str(word) for word in record.env.get("arguments", []) if not str(word).startswith("run_dir=")]
         yield f"{join(['dlkit', 'train', *again])} run_dir={folder} resume=auto   # starts again: nothing was saved"
     if saved:
         other = record.best.get("step", record.result.get("step")) != record.result.get("step")
-        yield f"dlkit evaluate {folder}{' --weights best' if other and record.result.get('weights') != 'best' else ''}"
-        yield f"dlkit predict {folder} INPUT…"
-        yield f"dlkit export {folder} --format onnx"
+        best = " --weights best" if other and record.result.get("weights") != "best" else ""
+        yield f"dlkit evaluate {folder}{best}{trusted}"
+        yield f"dlkit predict {folder} INPUT…{trusted}"
+        yield f"dlkit export {folder} --format onnx{trusted}"
     if ended:
-        yield f"dlkit reproduce {folder}"
+        yield f"dlkit reproduce {folder}{trusted}"
     if any(record.folder.glob("events.out.tfevents.*")):
         yield f"tensorboard --logdir {folder}"
 

@@ -15,18 +15,18 @@ def answered() -> Iterator[None]:
     """
     try:
         yield
-    except ValueError as error:
-        found = cause(error)
-        if not is_mistake(found):
-            raise
-        print(found, file=sys.stderr)
-        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # `dlkit … | head`
         sys.stderr.close()
         raise SystemExit(1) from None
+    except Exception as error:
+        found = cause(error)
+        if not is_mistake(found):
+            raise
+        print(found, file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def cause(error: BaseException) -> BaseException:
