@@ -29,6 +29,8 @@ FLOORS: list[set[str]] = [
     {"trainer"},
     {
         "runs",
+        "records",
+        "begin",
         "trust",
         "build",
         "final",
@@ -42,17 +44,21 @@ FLOORS: list[set[str]] = [
         "result",
         "run",
         "reproduce",
+        "sweeps",
         "cli",
         "library",
     },
 ]
 BRICKS = FLOORS[1]
-HYDRA = ("runs", "build", "trained", "evaluation", "show", "result", "run", "reproduce", "cli")  # what turns configs into objects
+# What turns configs into objects.
+HYDRA = {"runs", "begin", "build", "trained", "evaluation", "show", "result", "run", "reproduce", "sweeps", "cli"}
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
     ["types", "rng", "log", "settings"],
     ["rundir", "state", "guard", "measure", "engine", "callbacks"],
     [
         "runs",
+        "records",
+        "begin",
         "trust",
         "build",
         "final",
@@ -66,6 +72,7 @@ ORDERED = [  # within these, what stands earlier may be imported by what stands 
         "result",
         "run",
         "reproduce",
+        "sweeps",
         "cli",
         "library",
     ],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlkit import trained
+from dlkit.begin import start
 from dlkit.cli import resume
 from dlkit.run import Run, run
 from dlkit.trained import Trained
@@ -25,7 +26,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for something else")
     if checked.mistakes or checked.config is None:
         raise ValueError("\n".join(checked.mistakes))
-    begin = resume.start(checked.config, checked.choices)
+    begin = start(checked.config, checked.choices)
     if begin.ended:
         raise ValueError(begin.ended)
     return run(begin.config, begin.folder, checked.overrides, begin.resumes, checked.choices)

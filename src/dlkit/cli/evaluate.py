@@ -20,7 +20,9 @@ def main(args: list[str] | None = None) -> None:
     """Prints and writes the report; 2 for a mistake."""
     parser = Parser("evaluate", __doc__)
     parser.add_run()
-    parser.add_argument("words", nargs="*", metavar="data…", help="other data, as for dlkit train: data=CHOICE data.x=y")
+    parser.add_argument(
+        "words", nargs="*", metavar="data…", help="other data, as for dlkit train: data=CHOICE data.x=y"
+    )
     parser.add_argument("--split", metavar="NAME", help="train, val, test or all")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the files go; default: the run's folder")
     flags = parser.parse_args(sys.argv[1:] if args is None else args)

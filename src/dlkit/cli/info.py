@@ -16,11 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.filesize import decimal
 
-from dlkit import runs
-from dlkit.cli import curves, records
+from dlkit import records, runs
+from dlkit.cli import curves
 from dlkit.cli.arguments import Parser
 from dlkit.cli.mistakes import answered
-from dlkit.cli.records import Record
+from dlkit.records import Record
 from dlkit.trust import flag, is_allowed, targets
 
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")

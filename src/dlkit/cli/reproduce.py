@@ -15,11 +15,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlkit import runs
-from dlkit.cli import mistakes, preflight, records, resume
+from dlkit import records, runs
+from dlkit.begin import start
+from dlkit.cli import mistakes, preflight, resume
 from dlkit.cli.arguments import Parser
 from dlkit.cli.mistakes import answered
-from dlkit.cli.records import Record
+from dlkit.records import Record
 from dlkit.settings import GROUPS
 from dlkit.trust import flag, refuse_untrusted
 
@@ -39,7 +40,7 @@ def main(args: list[str] | None = None) -> None:
             refuse_untrusted(config, folder)
         first = records.read(folder)
         _refuse_unfinished(first)
-        begin = resume.start(_changed(config, flags.words, flags.out), first.choices)
+        begin = start(_changed(config, flags.words, flags.out), first.choices)
         sys.exit(_compared(first, begin.config, begin.folder, flags.words))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from dlkit.begin import start
 from dlkit.cli import mistakes, preflight, resume
 from dlkit.settings import config_folder
 
@@ -25,7 +26,7 @@ def main(args: list[str] | None = None) -> None:
         checked = resume.check(sys.argv[1:] if args is None else args)
         if checked.mistakes:
             preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
-        begin = resume.start(checked.config, checked.choices) if checked.config is not None else None
+        begin = start(checked.config, checked.choices) if checked.config is not None else None
     except ValueError as error:
         preflight.refuse([str(error)])
     if checked.flags.help:
