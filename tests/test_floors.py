@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {"guard", "rundir", "state", "measure", "engine", "callbacks"},
     {"trainer"},
     {
+        "mistakes",
         "runs",
         "records",
         "begin",
@@ -56,6 +57,7 @@ ORDERED = [  # within these, what stands earlier may be imported by what stands 
     ["types", "rng", "log", "settings"],
     ["rundir", "state", "guard", "measure", "engine", "callbacks"],
     [
+        "mistakes",
         "runs",
         "records",
         "begin",

@@ -16,7 +16,7 @@ from dlkit.settings import leaves
 # comes after training.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
 FREE = (*LENGTH, "trainer.device", "trainer.threads", "trainer.save_every", "trainer.allocator", "data.root",
-        "data.download", "name", "tags", "run_dir", "resume", "init_from", "dry_run", "debug", "final")  # fmt: skip
+        "data.download", "name", "tags", "sweep", "run_dir", "resume", "init_from", "dry_run", "debug", "final")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def start(cfg: DictConfig, choices: dict[str, str]) -> Start:
     if not saved:
         raise ValueError(f"resume={folder}: nothing was saved there yet; start again with run_dir={folder} resume=auto")
     changed = _changes(cfg, folder)
-    if cfg.resume == "auto" and (strange := [key for key in changed if not _within(key, FREE)]):
+    if cfg.resume == "auto" and (strange := [key for key in changed if not within(key, FREE)]):
         raise ValueError(_another_config(folder, changed, strange))
     cfg = _plain(cfg)
     cfg.run_dir = str(folder)
-    prolonged = any(_within(key, LENGTH) for key in changed)
+    prolonged = any(within(key, LENGTH) for key in changed)
     return Start(cfg, folder, resumes=True, ended="" if prolonged else _ended(folder))
 
 
@@ -70,7 +70,8 @@ def _another_config(folder: Path, changed: dict[str, tuple[Any, Any]], strange: 
     return f"run_dir={folder}: holds a run of another config: {shown}{more}; take another run_dir"
 
 
-def _within(key: str, keys: tuple[str, ...]) -> bool:
+def within(key: str, keys: tuple[str, ...]) -> bool:
+    """Whether the option is one of these, or stands in one of these nodes."""
     return any(key == one or key.startswith(one + ".") for one in keys)
 
 

@@ -13,9 +13,10 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # who only writes a text, or holds a lock, does not wait for torch
+    import torch
 
 PACKAGES = ("dlkit", "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "scikit-learn", "tensorboard")
 
@@ -34,12 +35,16 @@ def whole(path: Path) -> Iterator[Path]:
 
 def save(content: dict[str, Any], path: Path) -> None:
     """Saves tensors and plain data, to be read by `load`."""
+    import torch
+
     with whole(path) as temporary:
         torch.save(content, temporary)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads what `save` wrote. Runs no code from the file. Raises ValueError where it cannot be read."""
+    import torch
+
     try:
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
@@ -114,6 +119,8 @@ def remove_empty(folder: Path) -> None:
 
 def environment(arguments: list[str], device: torch.device, data_fingerprint: str) -> dict[str, Any]:
     """Where a run came from: commit and dirty diff, versions, device, threads, arguments, a digest of the data."""
+    import torch
+
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "arguments": arguments,

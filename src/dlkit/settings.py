@@ -36,6 +36,7 @@ class Run:
     seed: NonNegativeInt = 0
     name: str | None = None
     tags: tuple[str, ...] = ()
+    sweep: str | None = None
     run_dir: str | None = None
     resume: str | None = None
     init_from: str | None = None
@@ -103,3 +104,14 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, value in node.items():
         yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def as_text(value: Any) -> str:
+    """A value of the config as it is typed on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(as_text, value))}]"
+    return str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from dlkit.cli.records import parsed
+from dlkit.records import parsed
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 MISSING = "×"  # a stretch without one finite value

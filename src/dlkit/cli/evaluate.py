@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
+from dlkit.mistakes import answered
 
 
 def main(args: list[str] | None = None) -> None:

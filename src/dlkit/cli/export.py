@@ -1,10 +1,10 @@
 """Write a trained model for use elsewhere: `dlkit export RUN --format onnx`, torch_export or safetensors.
 
-onnx and torch_export hold the preprocessing too, as far as it can be computed in them (scaling, levels, log-mel, missing
-numbers), and the loss's link: raw numbers in, probabilities out, for batches (and sequences) of any length, without
-dlkit. safetensors holds the weights alone, with all that dlkit rebuilds the model from. The file is loaded again and
-compared with the model on real examples before it is there, with a README of its inputs, outputs and how to call it.
-Where the run's data has moved: `dlkit export RUN --format onnx data.root=FOLDER`.
+onnx and torch_export hold the preprocessing too, as far as it can be computed in them (scaling, levels, log-mel,
+missing numbers), and the loss's link: raw numbers in, probabilities out, for batches (and sequences) of any length,
+without dlkit. safetensors holds the weights alone, with all that dlkit rebuilds the model from. The file is loaded
+again and compared with the model on real examples before it is there, with a README of its inputs, outputs and how to
+call it. Where the run's data has moved: `dlkit export RUN --format onnx data.root=FOLDER`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlkit import runs
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
+from dlkit.mistakes import answered
 
 NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch_export": (), "safetensors": ("safetensors",)}
 

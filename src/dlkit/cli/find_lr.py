@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from dlkit.cli import preflight
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
+from dlkit.mistakes import answered
 from dlkit.settings import config_folder
 
 if TYPE_CHECKING:

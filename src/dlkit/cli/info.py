@@ -19,7 +19,7 @@ from rich.filesize import decimal
 from dlkit import records, runs
 from dlkit.cli import curves
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
+from dlkit.mistakes import answered
 from dlkit.records import Record
 from dlkit.trust import flag, is_allowed, targets
 

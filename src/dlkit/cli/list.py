@@ -21,12 +21,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from dlkit import runs
-from dlkit.cli import records
+from dlkit import records, runs
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
-from dlkit.cli.records import Record
-from dlkit.cli.selection import Filter, as_text, check_keys, is_filter, ordered
+from dlkit.cli.selection import Filter, check_keys, is_filter, ordered
+from dlkit.mistakes import answered
+from dlkit.records import Record
+from dlkit.settings import as_text
 
 Row = dict[str, Any]  # what is known of a run, by key
 COLUMNS = ("when", "run", "status", "model", "data", "epochs", "metric", "val", "test", "seconds")

@@ -22,8 +22,8 @@ from typing import IO, TYPE_CHECKING
 
 from dlkit import runs
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
 from dlkit.cli.predictions import TOP, WRITERS
+from dlkit.mistakes import answered
 
 if TYPE_CHECKING:
     from dlkit.data.inputs import Example

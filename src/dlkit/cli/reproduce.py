@@ -15,11 +15,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlkit import records, runs
+from dlkit import mistakes, records, runs
 from dlkit.begin import start
-from dlkit.cli import mistakes, preflight, resume
+from dlkit.cli import preflight
 from dlkit.cli.arguments import Parser
-from dlkit.cli.mistakes import answered
+from dlkit.mistakes import answered
 from dlkit.records import Record
 from dlkit.settings import GROUPS
 from dlkit.trust import flag, refuse_untrusted

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.cli.preflight.words import did_you_mean
+from dlkit.settings import as_text
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -70,17 +71,6 @@ def number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def as_text(value: Any) -> str:
-    """A value of the config as it is typed on the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(as_text, value))}]"
-    return str(value)
 
 
 def check_keys(keys: Iterable[str], where: str, known: Collection[str]) -> None:

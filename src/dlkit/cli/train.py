@@ -9,8 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from dlkit import mistakes
 from dlkit.begin import start
-from dlkit.cli import mistakes, preflight, resume
+from dlkit.cli import preflight, resume
 from dlkit.settings import config_folder
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do

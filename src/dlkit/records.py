@@ -79,14 +79,29 @@ def read(folder: Path) -> Record:
         config = yaml.load((folder / "config.yaml").read_bytes(), Loader=LOADER)
     if not isinstance(config, dict):
         problems.append("config.yaml cannot be read")
-    result = read_json(folder / "result.json")
-    ended = (folder / "result.json").exists()
-    if ended and not isinstance(result.get("status"), str):
+    status, result = outcome(folder)
+    if status == "damaged":
         problems.append("result.json cannot be read")
-    status = str(result.get("status")) if ended else "running" if is_running(folder) else "killed"
     env = read_json(folder / "env.json")
-    result = result or _so_far(folder)
     return Record(folder, _mapping(config), env, result, "damaged" if problems else status, tuple(problems))
+
+
+def outcome(folder: Path) -> tuple[str, dict[str, Any]]:
+    """The status of a run and what result.json says; without it, what metrics.jsonl says of it.
+
+    The status is finished, stopped, interrupted or failed as result.json says; without it running, killed, or waiting,
+    where no run began; damaged where result.json cannot be read.
+    """
+    running = is_running(folder)  # asked first: a run that ends meanwhile has its result by then
+    ended = (folder / "result.json").exists()
+    result = read_json(folder / "result.json")
+    if isinstance(result.get("status"), str):
+        return result["status"], result
+    if ended:
+        status = "damaged"
+    else:
+        status = "running" if running else "killed" if (folder / "config.yaml").exists() else "waiting"
+    return status, result or _so_far(folder)
 
 
 def is_running(folder: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Many runs of one config: their names and folders, who runs them where, and what they found."""

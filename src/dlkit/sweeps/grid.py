@@ -1,0 +1,61 @@
+"""All combinations of the values that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from dlkit.rundir import locked
+from dlkit.sweeps.closing import close
+from dlkit.sweeps.plan import ROOT, opened, split, sweep_name
+
+
+class Grid:
+    """Every combination of all values, as Hydra's own sweeper makes them; but jobs are named and can be gone on with,
+    and none is composed beforehand, since the preflight has looked at all. `params` are options as on the command line,
+    which wins over them.
+    """
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        self.params = dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config, self.context, self.task = config, hydra_context, task_function
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Runs all jobs, reports on them, and ends the program with 0, 1 where some failed, or 130 after Ctrl-C."""
+        texts = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        parsed = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(texts)
+        last = {one.key_or_group: one for one in parsed}  # a key given twice has its last value
+        (jobs,) = BasicSweeper.split_arguments(list(last.values()), None)
+        swept = [key for key, one in last.items() if one.is_sweep_override()]
+        fixed = dict(split(text) for text in jobs[0] if split(text)[0] not in swept)
+        folder = folder_of(self.config, fixed, swept)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            plan = opened(folder, arguments, fixed, swept)
+            for job in jobs:
+                plan.add(job)
+            plan.write(folder)
+        with open_dict(self.config):
+            self.config.hydra.sweep.dir = str(folder)
+        launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task, config=self.config
+        )
+        close(launcher.launch(jobs, initial_job_idx=0), folder)
+
+
+def folder_of(config: DictConfig, fixed: Mapping[str, str], swept: list[str]) -> Path:
+    """Where the sweep is: as `hydra.sweep.dir` says if it was typed, else under the name `sweep`, else a made one."""
+    typed = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
+    if typed:
+        return Path(config.hydra.sweep.dir)
+    return ROOT / str(config.sweep or sweep_name(fixed, swept))

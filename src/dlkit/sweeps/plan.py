@@ -1,0 +1,108 @@
+"""What a sweep is to do: its name, its jobs and theirs, and the file that says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from dlkit.begin import FREE, within
+from dlkit.rundir import write_json
+
+ROOT = Path("outputs") / "sweeps"
+LONGEST = 120  # letters of a folder's name; file systems take 255 bytes
+UNSEEN = ("sweep", "name", "tags", "run_dir", "debug")  # options that make no other job
+
+
+@dataclass
+class Plan:
+    """A sweep, as `sweep.json` in its folder holds it."""
+
+    name: str
+    time: str  # of its first start, ISO 8601 in UTC
+    arguments: list[str]  # as last typed
+    fixed: dict[str, str]  # options that all jobs share
+    swept: dict[str, list[str]]  # every value ever asked for, in that order
+    jobs: list[dict[str, object]] = field(default_factory=list)  # name, and swept options
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan | None:
+        """The plan of the sweep in this folder, None where there is none."""
+        try:
+            content = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+            return cls(**content)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        write_json(asdict(self), folder / "sweep.json")
+
+    def name_of(self, overrides: Sequence[str]) -> str:
+        """The name of the job with these options, `key=value` each."""
+        return job_name(self.swept_of(overrides))
+
+    def swept_of(self, overrides: Sequence[str]) -> dict[str, str]:
+        """Those of the options that are swept."""
+        given = dict(split(text) for text in overrides)
+        return {key: given[key] for key in self.swept if key in given}
+
+    def add(self, overrides: Sequence[str]) -> None:
+        """Notes a job and the values it has, unless they are known."""
+        swept = self.swept_of(overrides)
+        for key, value in swept.items():
+            if value not in self.swept[key]:
+                self.swept[key].append(value)
+        name = job_name(swept)
+        if all(job["name"] != name for job in self.jobs):
+            self.jobs.append({"name": name, "overrides": swept})
+
+
+def opened(folder: Path, arguments: Sequence[str], fixed: Mapping[str, str], swept: Sequence[str]) -> Plan:
+    """The plan of a new sweep, or that of the folder to go on with.
+
+    Raises ValueError where the folder has a sweep of other options: its jobs' names would not tell them apart.
+    """
+    plan = Plan.read(folder)
+    if plan is None:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return Plan(folder.name, now, list(arguments), dict(fixed), {key: [] for key in swept})
+    if set(plan.swept) != set(swept):
+        there, here = ", ".join(plan.swept), ", ".join(swept)
+        raise ValueError(f"{folder}: is a sweep over {there}, this is one over {here}; take another name, sweep=NAME")
+    for key in (key for key in {*plan.fixed, *fixed} if plan.fixed.get(key) != fixed.get(key)):
+        if not within(key, (*FREE, *UNSEEN)):
+            raise ValueError(
+                f"{folder}: is a sweep with {key}={plan.fixed.get(key, '(its default)')}, this one has "
+                f"{key}={fixed.get(key, '(its default)')}; take another name, sweep=NAME"
+            )
+    plan.arguments, plan.fixed = list(arguments), dict(fixed)
+    return plan
+
+
+def split(override: str) -> tuple[str, str]:
+    """Key and value of `key=value`, `+key=value` or `~key`."""
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value if not key.startswith("~") else "(deleted)"
+
+
+def job_name(swept: Mapping[str, str]) -> str:
+    """The folder's name of a job, made from its swept options: the same for the same ones, whatever else is swept."""
+    return _folder_name(",".join(f"{key}={value}" for key, value in swept.items()) or "only")
+
+
+def sweep_name(fixed: Mapping[str, str], swept: Sequence[str]) -> str:
+    """The folder's name of a sweep, made from what all jobs share and from what is swept."""
+    shared = ",".join(f"{key}={value}" for key, value in sorted(fixed.items()) if key not in UNSEEN)
+    return _folder_name("-by-".join(filter(None, (shared, ",".join(swept)))))
+
+
+def _folder_name(text: str) -> str:
+    """The text, or what of it can stand in a folder's name and 8 digits of its digest."""
+    plain = re.sub(r"[^\w=.,+-]", "_", text, flags=re.ASCII)
+    if plain == text and len(text) <= LONGEST and not text.startswith("."):
+        return text
+    return f"{plain[: LONGEST - 9].lstrip('.')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

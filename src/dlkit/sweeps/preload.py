@@ -1,0 +1,9 @@
+"""What every job imports, imported once: the processes of the jobs are copies of one that has imported this module.
+
+Imports only: a device that is opened here could not be used in a copy.
+"""
+
+import torch._dynamo  # noqa: F401  torch's optimisers would import it, in a second
+import torch.utils.tensorboard  # noqa: F401
+
+import dlkit.run  # noqa: F401
