@@ -1,4 +1,4 @@
-"""Write a trained model for use elsewhere: `python scripts/export.py RUN --format onnx`, the same as `dlkit export …`."""
+"""Export a trained model: `python scripts/export.py RUN --format onnx`, the same as `dlkit export …`."""
 
 from dlkit.cli.export import main
 

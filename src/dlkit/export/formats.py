@@ -62,7 +62,7 @@ def write_program(
     module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[Input], output: str, path: Path
 ) -> Run:
     """Writes model.pt2, and gives it as `torch.export.load` has it."""
-    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in one.dynamic} for one in inputs)
+    shapes = tuple(dict.fromkeys(one.dynamic, torch.export.Dim.DYNAMIC) for one in inputs)
     with _quiet("torch_export", "safetensors"):
         # Without this a batch or a length of 1 is held for another case, and left out of what the file takes.
         with whole(), torch.fx.experimental._config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
@@ -79,8 +79,10 @@ def run_program(path: Path) -> Run:
 
 
 def _without_assertions(program: torch.export.ExportedProgram) -> None:
-    """Takes out what the tracer holds for true of lengths, such as that pooling leaves more than one step: it is true of
-    the example, and nothing computed rests on it, which the comparison on examples of other lengths shows."""
+    """Takes out what the tracer holds for true of lengths, such as that pooling leaves more than one step.
+
+    It is true of the example, and nothing computed rests on it: the comparison on examples of other lengths shows it.
+    """
     graph = program.graph_module.graph
     for node in reversed(graph.nodes):
         if node.target is torch.ops.aten._assert_scalar.default:

@@ -35,6 +35,9 @@ class Input:
 class Pixels(nn.Module):
     """Images, uint8 or float32 (B, C, H, W) -> (raw − shift) / scale."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, encoder: Scale) -> None:
         super().__init__()
         self.register_buffer("shift", encoder.shift)
@@ -68,6 +71,8 @@ class Rows(nn.Module):
 
     A code is the word's place among its column's training words; any other number is a word that training has not.
     """
+
+    fill: Tensor
 
     def __init__(self, encoder: Columns) -> None:
         super().__init__()
@@ -113,8 +118,12 @@ def front(encoder: Encoder) -> nn.Module:
             return module(encoder)  # type: ignore[arg-type]
     if type(encoder) is Tokens:
         return AsGiven()
+    raise _foreign(encoder)
+
+
+def _foreign(encoder: Encoder) -> ValueError:
     name = type(encoder).__name__
-    raise ValueError(f"data.encoder={name}: only dlkit's encoders go into a file; --format safetensors takes any")
+    return ValueError(f"data.encoder={name}: only dlkit's encoders go into a file; --format safetensors takes any")
 
 
 def describe(encoder: Encoder, raw: Any, rate: int | None) -> list[Input]:
@@ -125,10 +134,13 @@ def describe(encoder: Encoder, raw: Any, rate: int | None) -> list[Input]:
     if isinstance(encoder, Waves):
         length = encoder.samples or "length"
         padding = "" if encoder.samples else ", NaN behind the end of shorter recordings"
-        return [Input("recordings", torch.float32, ("batch", length), f"samples in [-1, 1] at {rate} Hz, mono{padding}")]
+        meaning = f"samples in [-1, 1] at {rate} Hz, mono{padding}"
+        return [Input("recordings", torch.float32, ("batch", length), meaning)]
     if isinstance(encoder, Tokens):
-        return [Input("tokens", torch.int64, ("batch", "length"), "numbers of tokens, 0 behind the end of shorter texts")]
-    assert isinstance(encoder, Columns)
+        meaning = "numbers of tokens, 0 behind the end of shorter texts"
+        return [Input("tokens", torch.int64, ("batch", "length"), meaning)]
+    if not isinstance(encoder, Columns):
+        raise _foreign(encoder)
     found = []
     if len(encoder.fill):
         names = f": {', '.join(encoder.number_names)}" if encoder.number_names else ""
@@ -136,7 +148,7 @@ def describe(encoder: Encoder, raw: Any, rate: int | None) -> list[Input]:
         meaning = f"the columns of numbers as they are, NaN where missing{names}"
         found.append(Input("numbers", dtype, ("batch", len(encoder.fill)), meaning))
     if encoder.levels:
-        meaning = f"the columns of words as codes of categories.json, -1 for any other word: {', '.join(encoder.word_names)}"
+        meaning = "the columns of words in categories.json, each as its place in that list, from 0; -1: any other word"
         found.append(Input("words", torch.int64, ("batch", len(encoder.levels)), meaning))
     return found
 

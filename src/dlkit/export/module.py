@@ -20,6 +20,9 @@ class Answer(nn.Module):
     deviations.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, spec: Spec, loss: Loss) -> None:
         super().__init__()
         self.loss = loss

@@ -75,7 +75,9 @@ def onnx_rnn(
     batch_first: bool,
 ) -> tuple[Any, Any]:
     """`nn.RNN` with tanh as ONNX's operator RNN: of the exporter's own translations only this one is missing."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18  # its annotations do not know values of a graph
 
     if num_layers > 1 or bidirectional or not batch_first or not has_biases:
         raise NotImplementedError("an nn.RNN of several layers, of two directions, or without biases")

@@ -1,4 +1,4 @@
-"""Weights as safetensors, with the config and the encoder beside them as plain data: a model to be rebuilt with dlkit."""
+"""Weights as safetensors, with the config and the encoder beside them as plain data, to be rebuilt with dlkit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dlkit's launchers and sweepers as Hydra's plugins. Imported at every start of every Hydra program: nothing heavy here."""
+"""dlkit's launchers and sweepers as Hydra's plugins. Every Hydra program imports it at its start: nothing heavy here."""
 
 from __future__ import annotations
 

@@ -50,8 +50,6 @@ def _normal(x: Tensor, known: Tensor) -> Tensor:
     Where many training values are equal F jumps, and the middle of the jump is taken, but at the ends 0 and 1, as
     scikit-learn's QuantileTransformer does. A column that never varies becomes 0.
     """
-    if known[0] == known[-1]:
-        return torch.zeros_like(x)
     last = len(known) - 1
     above = torch.searchsorted(known, x).clamp(max=last)  # the first quantile ≥ x
     below = (torch.searchsorted(known, x, right=True) - 1).clamp(min=0)  # the last ≤ x
@@ -59,7 +57,8 @@ def _normal(x: Tensor, known: Tensor) -> Tensor:
     share = torch.where(gap > 0, (x - known[below]) / gap, 0.5)  # 0.5: x is a quantile, once or many times
     probability = (below + share * (above - below)) / last
     probability = probability.masked_fill(x <= known[0], 0).masked_fill(x >= known[-1], 1)
-    return torch.special.ndtri(probability.clamp(NEAR, 1 - NEAR))
+    normal = torch.special.ndtri(probability.clamp(NEAR, 1 - NEAR))
+    return normal.masked_fill(known[0] == known[-1], 0)  # no `if`: an export has one way through
 
 
 def _bins(columns: list[Tensor], bins: int) -> dict[str, Tensor]:
