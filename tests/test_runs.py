@@ -72,6 +72,9 @@ def test_a_mistyped_name_is_answered_with_the_closest() -> None:
     make_run(DAY / "14-03-25-mlp-digits")
     assert refusal("mlp-digist").endswith(f"did you mean {DAY}/14-03-25-mlp-digits?")
     assert "`dlkit list`" in refusal("qqqqqqqq")
+    make_run("elsewhere/digits")
+    assert refusal("elsewhere/digit").endswith("did you mean elsewhere/digits?")
+    assert "`dlkit list`" in refusal("elsewhere/qqqqqqqq")
 
 
 def test_a_folder_of_runs_is_no_run_but_says_how_to_see_those_inside() -> None:

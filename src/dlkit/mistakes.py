@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +12,12 @@ from contextlib import contextmanager
 def answered() -> Iterator[None]:
     """Ends the program with exit code 2 and one line where the user asked for what cannot be, 130 after Ctrl-C.
 
-    What fails otherwise keeps its traceback.
+    What fails otherwise keeps its traceback. Warnings are one line, too.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *where, **more: print(f"warning: {message}", file=sys.stderr)
+            yield
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -34,6 +34,9 @@ def find(run: str | Path) -> Path:
     if folder.exists():
         inside = f", but there are some inside: `dlkit list {run}`" if any(all_runs(folder)) else ""
         raise ValueError(f"{run}: there is no run, a run's folder holds config.yaml{inside}")
+    siblings = {path.parent.name: str(path.parent) for path in folder.parent.glob("*/config.yaml")}
+    if close := get_close_matches(folder.name, siblings, n=1):
+        raise ValueError(f"{run}: there is no run, no such folder; did you mean {siblings[close[0]]}?")
     return _named(str(run).strip("/"))
 
 

@@ -55,7 +55,7 @@ def test_figures_of_many_classes_are_those_of_scikit_learn() -> None:
         "average_precision": np.mean([sk.average_precision_score(y == c, p[:, c]) for c in occur]),
     }
     for average in ("macro", "weighted"):
-        table = sk.precision_recall_fscore_support(y, guess, labels=labels, average=average, zero_division=0)
+        table = sk.precision_recall_fscore_support(y, guess, average=average, zero_division=0)
         expected |= {f"{average}_{key}": x for key, x in zip(("precision", "recall", "f1"), table[:3], strict=True)}
     assert {key: result[key] for key in expected} == pytest.approx(expected, rel=1e-12)
     assert result["confusion"] == sk.confusion_matrix(y, guess, labels=labels).tolist()
@@ -144,8 +144,14 @@ def test_without_an_error_there_is_no_interval_of_the_accuracy() -> None:
     p[0] = [0.9, 0.1]
     result = classification(y, p, p, ("a", "b"))
     assert result["accuracy"] == 1 and set(result["intervals"]) == {"log_loss", "brier"}
-    same = "intervals of accuracy, balanced_accuracy, macro_f1, auroc, average_precision"
-    assert result["left_out"] == {same: "all resamples give the same"}
+    same = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision")
+    assert result["left_out"] == {f"interval of {name}": "all resamples give the same" for name in same}
+
+
+def test_a_class_that_neither_occurs_nor_is_predicted_lowers_no_average() -> None:
+    y = np.array([0, 1, 2, 0, 1, 2])
+    result = classification(y, 5.0 * np.eye(4)[y], None, names(4))
+    assert [result[f"macro_{key}"] for key in ("precision", "recall", "f1")] == [1, 1, 1]
 
 
 def test_outputs_that_are_no_numbers_are_refused() -> None:
@@ -188,8 +194,7 @@ def test_figures_of_weights_are_those_of_examples_repeated() -> None:
         rows = np.repeat(np.arange(60), weights[:, b])
         t, occur = y[rows], sorted(set(y[rows]))
         recall = sk.recall_score(t, guess[rows], labels=occur, average="macro")
-        labels = [*sorted({*t, *guess[rows]}), 4]  # the fifth class is in no example at all
-        f1 = sk.f1_score(t, guess[rows], labels=labels, average="macro", zero_division=0)
+        f1 = sk.f1_score(t, guess[rows], average="macro", zero_division=0)
         auroc = np.mean([sk.roc_auc_score(t == c, p[rows, c]) for c in occur])
         average_precision = np.mean([sk.average_precision_score(t == c, p[rows, c]) for c in occur])
         ours = [figures[name][b] for name in ("balanced_accuracy", "macro_f1", "auroc", "average_precision")]

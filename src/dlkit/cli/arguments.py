@@ -34,6 +34,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--trust", action="store_true", help="let the run's config name any code")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
+        for action in self._actions:
+            action.required = action.required and action.nargs != "*"  # argparse would call these required too
         flags, rest = self.parse_known_intermixed_args(args, namespace)
         if rest:
             known = [option for action in self._actions for option in action.option_strings]

@@ -20,9 +20,7 @@ def main(args: list[str] | None = None) -> None:
     """Prints and writes the report; 2 for a mistake."""
     parser = Parser("evaluate", __doc__)
     parser.add_run()
-    parser.add_argument(
-        "words", nargs="*", metavar="data…", help="other data, as for dlkit train: data=CHOICE data.x=y"
-    )
+    parser.add_argument("words", nargs="*", metavar="DATA", help="other data, as for dlkit train: data=CHOICE data.x=y")
     parser.add_argument("--split", metavar="NAME", help="train, val, test or all")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the files go; default: the run's folder")
     flags = parser.parse_args(sys.argv[1:] if args is None else args)
@@ -33,6 +31,8 @@ def main(args: list[str] | None = None) -> None:
         from dlkit.log import Log
         from dlkit.trained import load
 
+        if flags.out and flags.out.exists() and not flags.out.is_dir():
+            raise ValueError(f"--out {flags.out}: a file; name a folder")
         logging = Log()
         try:
             trained = load(flags.run, weights=flags.weights, device=flags.device, trust=flags.trust)

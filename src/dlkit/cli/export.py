@@ -25,7 +25,7 @@ def main(args: list[str] | None = None) -> None:
     """Writes and checks the files; exits with 1 where the exported model differs, 2 for a mistake."""
     parser = Parser("export", __doc__)
     parser.add_argument("run", metavar="RUN", help="a run's folder, or latest: the newest under outputs")
-    parser.add_argument("words", nargs="*", metavar="data…", help="where real examples are, if not where they were")
+    parser.add_argument("words", nargs="*", metavar="DATA", help="where real examples are, if not where they were")
     parser.add_argument("--format", choices=tuple(NEEDED), required=True)
     parser.add_argument("--weights", metavar="NAME", help="checkpoint: last, best, average, best-STEP, step-STEP")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="default: RUN/export/FORMAT")

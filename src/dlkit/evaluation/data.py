@@ -18,7 +18,7 @@ from dlkit.data.examples import SPLITS, Examples
 from dlkit.data.prepare import load
 from dlkit.data.splits import places
 from dlkit.data.tables.columns import Columns
-from dlkit.trained import Trained
+from dlkit.trained import RAW, Trained
 from dlkit.types import Data
 
 FILES = ("path", "val_path", "test_path", "split")  # of a source: options that say where splits come from
@@ -84,10 +84,16 @@ def read(trained: Trained, node: DictConfig | None = None) -> Seen:
 
 
 def adapted(trained: Trained, node: DictConfig) -> DictConfig:
-    """The node with what the model knows of its data in the place of what would be found out anew, and no splitting."""
+    """The node with what the model knows of its data in the place of what would be found out anew, and no splitting.
+
+    Raises ValueError for data of another kind, which another encoder is for.
+    """
     source = inspect.signature(get_object(node._target_)).parameters
     own = trained.config.data
-    encoder = own.get("encoder")
+    encoder, other = own.get("encoder"), node.get("encoder")
+    if encoder and other and encoder != other:
+        kind = RAW.get(trained.spec.kind, trained.spec.kind)
+        raise ValueError(f"data={_source(node)}: another kind of data; this model takes {kind} inputs")
     kept = inspect.signature(get_object(encoder)).parameters if encoder else {}
     values: dict[str, Any] = {key: own[key] for key in ("encoder", *kept) if key in own}
     values |= {key: value for key, value in known(trained).items() if key in source}
@@ -126,4 +132,8 @@ def _name(node: DictConfig) -> str:
     """What the files of a report are named after: the data's folder or file, else its source."""
     place = node.get("path") or node.get("root")
     shared = place is None or node._target_.rpartition(".")[0].endswith("known")
-    return str(node._target_).rpartition(".")[2] if shared else Path(str(place)).name.partition(".")[0]
+    return _source(node) if shared else Path(str(place)).name.partition(".")[0]
+
+
+def _source(node: DictConfig) -> str:
+    return str(node._target_).rpartition(".")[2]

@@ -32,8 +32,8 @@ def classification(
     has no link. What is not defined is None, or absent, and "left_out" says why; "intervals" holds those of single
     figures, [low, high].
 
-    Of each class: precision, recall and F1, 0 where undefined; their macro averages are over all classes, also those
-    without an example, while balanced accuracy is over the classes that occur. AUROC and average precision are those of
+    Of each class: precision, recall and F1, 0 where undefined; their macro averages are over the classes that occur or
+    are predicted, balanced accuracy is over those that occur. AUROC and average precision are those of
     the second of two classes, else the mean over classes, one against the rest, that have examples on both sides;
     examples are ranked by probability, or score where there is none. The Brier score is `mean Σ_k (p_k − [y = k])²`,
     0 to 2, and half of it for two classes: `mean (p_2 − [y = 2])²`, 0 to 1, as usual. The calibration error has no
@@ -117,7 +117,8 @@ def _class_figures(y: Classes, predicted: Classes, classes: tuple[str, ...]) -> 
     labels, names = np.arange(len(classes)), ("precision", "recall", "f1")
     *table, support = precision_recall_fscore_support(y, predicted, labels=labels, zero_division=0)
     result: dict[str, Any] = {"balanced_accuracy": float(table[1][support > 0].mean())}
-    for average, weights in (("macro", None), ("weighted", support)):
+    met = np.isin(labels, [y, predicted])
+    for average, weights in (("macro", met), ("weighted", support)):
         for name, column in zip(names, table, strict=True):
             result[f"{average}_{name}"] = float(np.average(column, weights=weights))
     result["classes"] = [
@@ -171,7 +172,7 @@ def _finished(result: dict[str, Any], found: intervals.Intervals, left_out: dict
     if result["n"] < 2:
         left_out["intervals"] = "they need two examples or more"
     elif empty:
-        left_out["intervals of " + ", ".join(empty)] = "all resamples give the same"
+        left_out |= {f"interval of {name}": "all resamples give the same" for name in empty}
     found = {name: bounds for name, bounds in found.items() if name not in empty}
     return result | {"intervals": found, "left_out": left_out}
 

@@ -61,21 +61,19 @@ def means(values: dict[str, Array]) -> Figures:
 def by_class(y: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Figures:
     """Balanced accuracy and macro F1 of true and predicted classes (N,).
 
-    Means over the classes that occur in a resample, or for F1 are predicted; F1 counts as 0 for a class that neither
-    occurs nor is predicted in all examples, as in `figures.classification`.
+    Means over the classes that occur in a resample, or for F1 are predicted, as in `figures.classification`.
     """
     from scipy.sparse import csr_array
 
     rows = np.concatenate([y, classes + predicted, 2 * classes + y[y == predicted]])
     columns = np.concatenate([np.arange(len(y)), np.arange(len(y)), np.flatnonzero(y == predicted)])
     counts = csr_array((np.ones(len(rows)), (rows, columns)), shape=(3 * classes, len(y)))
-    never = ~np.isin(np.arange(classes), [y, predicted])[:, None]
 
     def figures(weights: Array) -> dict[str, Array]:
         true, found, hits = (counts @ weights).reshape(3, classes, -1)
         recall = (hits / np.maximum(true, 1)).sum(0) / (true > 0).sum(0)
         f1 = 2 * hits / np.maximum(true + found, 1)
-        return {"balanced_accuracy": recall, "macro_f1": f1.sum(0) / ((true + found > 0) | never).sum(0)}
+        return {"balanced_accuracy": recall, "macro_f1": f1.sum(0) / (true + found > 0).sum(0)}
 
     return figures
 

@@ -81,7 +81,7 @@ def reliability(confidence: Array, correct: NDArray[np.bool_]) -> Figure:
     below.set(xlabel="confidence", ylabel="share of examples")
     for value, style, name in ((correct.mean(), "-", "accuracy"), (confidence.mean(), ":", "mean confidence")):
         below.axvline(float(value), color="black", linewidth=1, linestyle=style, label=f"{name} {value:.4f}")
-    below.legend(loc="upper left", fontsize=8)
+    below.legend(fontsize=8)
     return figure
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from dlkit.data.raw import Files, Texts
 from dlkit.data.scale import Scale
@@ -131,12 +132,14 @@ def _captions(report: Report) -> list[str]:
 def show(report: Report, trained: Trained, seen: Seen, files: Sequence[Path]) -> None:
     """Prints the figures, those of the classes, the first of the worst errors, and where the files are."""
     content = report.content
-    of = f"{seen.name}, " if seen.name else ""
+    which = f"{content['split']} split" if content["split"] != "all" else "all splits" if len(seen.places) > 1 else ""
     weights = f"weights {content['weights']} (step {content['step']:,})"
-    log.info("%s: %s%s split, %s examples, %s", trained.folder, of, content["split"], f"{content['n']:,}", weights)
+    log.info(
+        "%s: %s", trained.folder, ", ".join(filter(None, (seen.name, which, f"{content['n']:,} examples", weights)))
+    )
     log.info(_figures_table(content))
-    for name, why in content["left_out"].items():
-        log.info("%s left out: %s", NAMES.get(name, name), why)
+    for line in _left_out(content["left_out"]):
+        log.info(line)
     if "classes" in content:
         log.info("")
         log.info(_class_table(content["classes"]))
@@ -163,6 +166,16 @@ def _figures_table(content: dict[str, Any]) -> Table:
     return table
 
 
+def _left_out(reasons: dict[str, str]) -> Iterator[str]:
+    """A line for each reason, with what is left out for it: figures, or intervals of some."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for name, why in reasons.items():
+        figure = name.removeprefix("interval of ")
+        by_reason.setdefault(("intervals of " if figure != name else "", why), []).append(NAMES.get(figure, figure))
+    for (what, why), names in by_reason.items():
+        yield f"{what}{', '.join(names)} left out: {why}"
+
+
 def _class_table(classes: Sequence[dict[str, Any]]) -> Table:
     """All classes, or those with the lowest F1 where they are too many."""
     shown = classes
@@ -182,10 +195,13 @@ def _worst_table(report: Report) -> Table:
     table.columns[0].overflow = "fold"
     described = any(isinstance(one, Texts) for one in report.raw)
     if described:
-        table.add_column("")
+        for column in table.columns:
+            column.no_wrap = True
+        table.add_column("")  # the one that is cut on a narrow terminal
     for row, name, raw in list(zip(report.worst, report.names, report.raw, strict=True))[:SHOWN_ERRORS]:
         cells = [_plain(row[key]) if isinstance(row[key], str) else _number(row[key]) for key in ("true", "predicted")]
-        text = [_plain(" ".join(raw.texts[0].split())[:SHOWN_TEXT])] if described else []
+        words = " ".join(raw.texts[0].split())[:SHOWN_TEXT] if described else ""
+        text = [Text(words, no_wrap=True, overflow="ellipsis")] if described else []
         table.add_row(_plain(name), *cells, *(_number(row[key]) for key in keys), *text)
     return table
 

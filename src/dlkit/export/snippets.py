@@ -65,17 +65,24 @@ def _example(encoder: Encoder, inputs: Sequence[Input]) -> tuple[set[str], list[
         shape = tuple({"batch": 1, "length": 16000}.get(str(size), size) for size in one.shape)
         dtype = str(one.dtype).removeprefix("torch.")
         fill = f"np.full({shape}, -1, dtype=np.{dtype})" if one.name == "words" else f"np.zeros({shape}, np.{dtype})"
-        lines.append(f"{one.name} = {fill}  # {'; '.join(filter(None, ['yours', _hint(one)]))}")
+        lines += [f"{one.name} = {fill}  # yours", *_hint(one)]
     return set(), lines
 
 
-def _hint(one: Input) -> str:
+def _hint(one: Input) -> list[str]:
+    """Comments that say how a file is read, as in training but for turned, transparent and many-channelled ones."""
     if one.name == "images" and one.dtype is torch.uint8:
         grey = one.shape[1] == 1
-        size = (one.shape[3], one.shape[2])
-        loaded = f'PIL.Image.open("photo.png").convert("{"L" if grey else "RGB"}").resize({size})'
-        return f"np.asarray({loaded})" + ("[None, None]" if grey else ".transpose(2, 0, 1)[None]")
-    return 'soundfile.read("recording.wav", dtype="float32")[0][None]' if one.name == "recordings" else ""
+        fit = f'ImageOps.fit(photo.convert("{"L" if grey else "RGB"}"), {(one.shape[3], one.shape[2])}, Image.BILINEAR)'
+        return [
+            '# photo = Image.open("photo.png")  # from PIL import Image, ImageOps',
+            f"# images = np.asarray({fit}){'[None, None]' if grey else '.transpose(2, 0, 1)[None]'}",
+        ]
+    if one.name == "recordings":
+        return [
+            '# recordings = soundfile.read("recording.wav", dtype="float32")[0][None]  # of one channel, at the rate'
+        ]
+    return []
 
 
 _PADDED = [
