@@ -214,14 +214,16 @@ def test_every_value_of_a_sweep_is_judged_and_named_once() -> None:
 
 
 def test_the_ends_of_a_range_are_judged() -> None:
-    assert mistakes("-m optim.lr=range(0,1,0.1)") == ["optim.lr=0.0: must be greater than 0"]
+    assert mistakes("-m optim.lr=range(0,1,0.1)") == [
+        "optim.lr=0.0: must be greater than 0 (1 of 10 jobs, such as optim.lr=0.0)"
+    ]
 
 
 def test_a_key_that_some_swept_choices_lack_is_named_with_the_choice() -> None:
     lines = mistakes("-m optim=adam,sgd optim.betas=[0.9,0.99]")
     assert len(lines) == 1
     assert lines[0].startswith("optim.betas: ")
-    assert lines[0].endswith("(with optim=sgd)")
+    assert lines[0].endswith("(with optim=sgd: 1 of 2 jobs, such as optim=sgd)")
 
 
 def test_a_sweep_of_a_thousand_points_is_judged_in_seconds() -> None:
@@ -319,7 +321,10 @@ USERS_MISTAKES = [
         ["data.normalize=minmx: must be one of none, standardize, minmax; did you mean minmax?"],
     ),
     ("optim=bare", ["optim: _target_ is missing, the class or function to build"]),
-    ("experiment=sweep optim.lr=0.1,-1", ["optim.lr=-1: must be greater than 0"]),
+    (
+        "experiment=sweep optim.lr=0.1,-1",
+        ["optim.lr=-1: must be greater than 0 (1 of 2 jobs, such as optim.lr=-1)"],
+    ),
 ]
 
 

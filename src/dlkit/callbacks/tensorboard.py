@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
@@ -18,9 +19,10 @@ from dlkit.state import State
 class TensorBoard(Callback):
     """Writes every logged figure under its name (train/loss, val/accuracy, lr, …) against the step.
 
-    Besides: the config as text, the graph of the model (`graph`), and, once the run is over, its options and final
-    figures for the HParams tab, all in the run's own folder. After a resume, what had been written past the checkpoint
-    is purged, so that no curve overlaps itself.
+    Besides: the config as text, the graph of the model (`graph`), and, once the run is over, its options, final figures
+    and those of its best weights (best/val/accuracy) for the HParams tab, all in the run's own folder; over a sweep's
+    folder the tab has a row for each job. After a resume, what had been written past the checkpoint is purged, so that
+    no curve overlaps itself.
     """
 
     def __init__(self, *, graph: bool = True) -> None:
@@ -55,10 +57,9 @@ class TensorBoard(Callback):
         if self.writer is None:
             return
         if result["status"] != "interrupted":  # a resume will have the last word
-            tested = {name: value for name, value in result["metrics"].items() if name.startswith("test/")}
-            for name, value in tested.items():
+            for name, value in _figures(result).items():
                 self.writer.add_scalar(name, value, state.step)
-            self._write_hparams(state, [*tested, *state.metrics])
+            self._write_hparams(state)
         self.writer.close()
 
     def _write_graph(self, state: State) -> None:
@@ -71,15 +72,36 @@ class TensorBoard(Callback):
             log.warning("no graph in TensorBoard: %s", str(error).strip().split("\n")[0])
         state.model.train(mode)
 
-    def _write_hparams(self, state: State, figures: list[str]) -> None:
-        """`SummaryWriter.add_hparams` would make a run of its own for them."""
+    def _write_hparams(self, state: State) -> None:
+        """`SummaryWriter.add_hparams` would make a run of its own for them.
+
+        Which options and figures there are is left out, as TensorBoard would believe the first run it finds; so it
+        gathers them from all runs it reads, and shows first the options in which these differ.
+        """
         from torch.utils.tensorboard.summary import hparams
 
         options = {
-            key: value if isinstance(value, bool | int | float) else str(value) for key, value in leaves(state.config)
+            key: value if isinstance(value, bool | int | float) else str(value)
+            for key, value in [*_choices(state.folder).items(), *leaves(state.config)]
+            if key != "run_dir"  # differs always and says nothing
         }
-        for summary in hparams(options, dict.fromkeys(figures, 0.0)):
+        for summary in hparams(options, {})[1:]:
             self.writer.file_writer.add_summary(summary)
+
+
+def _figures(result: dict[str, Any]) -> dict[str, float]:
+    """What no event told: the test split with the final model, and validation and test with the best weights."""
+    best = result.get("best") or {}
+    figures = best.get("metrics") or ({best["metric"]: best["value"]} if best else {})
+    kept = {f"best/{name}": value for name, value in figures.items() if not name.startswith("train/")}
+    return {name: value for name, value in result["metrics"].items() if name.startswith("test/")} | kept
+
+
+def _choices(folder: Path) -> dict[str, str]:
+    """The file chosen of each group: model, cnn."""
+    path = folder / "env.json"
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["choices"] if path.is_file() else {}
+    return found
 
 
 def _wait_for_a_later_name(folder: Path) -> None:

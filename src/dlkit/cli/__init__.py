@@ -18,6 +18,7 @@ COMMANDS = {
     "reproduce": "dlkit.cli.reproduce",
     "info": "dlkit.cli.info",
     "list": "dlkit.cli.list",
+    "sweep": "dlkit.cli.sweep",
     "report": "dlkit.cli.report",
     "find-lr": "dlkit.cli.find_lr",
     "schedule": "dlkit.cli.schedule",

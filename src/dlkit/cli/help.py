@@ -82,6 +82,7 @@ Results are in outputs/<date>/<time>-<name>/ (or run_dir=DIR), those of a sweep 
 More
   --config-dir DIR   adds choices of your own: DIR/model/mine.yaml gives model=mine
   ~callbacks.NAME    leaves a callback out; +KEY=VALUE adds an option that a file leaves out
+  experiment=NAME    sets many options at once, or is a whole sweep, as experiment=optimisers is
   resume=DIR         goes on with a run; with --trust, where its config names code of your own
   --cfg job          shows the config and trains nothing; --hydra-help shows the other flags
   Tab completion in bash: eval "$({command} -sc install=bash)\""""

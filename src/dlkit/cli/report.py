@@ -8,15 +8,10 @@ over is reported as far as it is. Writes report.csv, jobs.csv and report.html in
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dlkit.cli.arguments import Parser
 from dlkit.mistakes import answered
-
-if TYPE_CHECKING:
-    from dlkit.sweeps.report.figures import Report
+from dlkit.sweeps.report import read
 
 
 def main(args: list[str] | None = None) -> None:
@@ -26,25 +21,8 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--metric", metavar="NAME", help="judge by another figure: loss, rmse …; default: the headline")
     flags = parser.parse_args(args)
     with answered():
-        from rich.console import Console
+        folder = read.find(flags.sweep)
+        from dlkit.sweeps.report.show import show  # scipy: 1 s
 
-        from dlkit.sweeps.report import figures, read, terminal
-
-        made = figures.report(read.read(read.find(flags.sweep)), flags.metric)
-        if isinstance(sys.stdout, TextIOWrapper):  # where a terminal or a pipe has no ±, it gets ?
-            sys.stdout.reconfigure(errors="replace")
-        terminal.show(made, Console(highlight=False, markup=False, emoji=False))
-        print("\n" + "\n".join(map(str, write(made))))
-    sys.exit(1 if any(job.failed for job in made.sweep.jobs) else 0)
-
-
-def write(report: Report) -> list[Path]:
-    """Writes the report's files into the sweep's folder; their paths. Raises ValueError where that cannot be."""
-    from dlkit.sweeps.report import page, table
-
-    try:
-        paths = table.write(report, report.sweep.folder)
-        page.write(report, report.sweep.folder / "report.html")
-    except OSError as error:
-        raise ValueError(f"{report.sweep.folder}: the report cannot be written there: {error}") from error
-    return [*paths, report.sweep.folder / "report.html"]
+        report = show(folder, flags.metric)
+    sys.exit(1 if any(job.failed for job in report.sweep.jobs) else 0)

@@ -11,9 +11,10 @@ from omegaconf import DictConfig
 
 from dlkit import mistakes
 from dlkit.begin import start
-from dlkit.cli import preflight, resume
+from dlkit.cli import dry_sweep, preflight, resume
 from dlkit.settings import config_folder
 
+MOST = 20  # mistakes of a sweep that are told
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do
 
 
@@ -25,11 +26,22 @@ def main(args: list[str] | None = None) -> None:
     """
     try:
         checked = resume.check(sys.argv[1:] if args is None else args)
+        if checked.trains_sweep:
+            from dlkit.cli.preflight.fitting import misfits
+
+            checked.mistakes += misfits(checked)
         if checked.mistakes:
-            preflight.refuse(checked.mistakes, checked.causes if checked.debug else None)
+            causes = checked.causes if checked.debug else None
+            preflight.refuse(checked.mistakes, causes, most=MOST if checked.trains_sweep else 3)
+        if checked.trains_sweep and dry_sweep.wanted(checked):
+            dry_sweep.show(checked)
+            return
         begin = start(checked.config, checked.choices) if checked.config is not None else None
     except ValueError as error:
         preflight.refuse([str(error)])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     if checked.flags.help:
         from dlkit.cli import help
 
@@ -48,12 +60,12 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _through_hydra(argv: list[str]) -> None:
-    """Runs `_run` for each job of a sweep, as Hydra's launcher wants it."""
+    """Runs a sweep; launchers of others than dlkit call `task` for each job."""
     import hydra
 
     codes: list[int] = []
 
-    def task(cfg: DictConfig) -> None:
+    def task(cfg: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig
 
         from dlkit.rundir import remove_empty
@@ -64,6 +76,7 @@ def _through_hydra(argv: list[str]) -> None:
         remove_empty(Path(cfg.run_dir))  # where the job was refused
         if codes[-1] > 128:  # a signal is meant for the whole sweep
             raise SystemExit(codes[-1])
+        return codes[-1]
 
     sys.argv = [sys.argv[0], *argv]
     hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(task)()

@@ -9,10 +9,40 @@ from typing import NoReturn
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from dlkit.sweeps.plan import Plan
+
 
 def close(returns: Sequence[JobReturn], folder: Path) -> NoReturn:
-    """Reports on the sweep in this folder and ends the program: 0, 1 where jobs failed, 130 where it was interrupted."""
+    """Reports on the sweep in this folder and ends the program: 0, 1 where jobs failed, 130 after Ctrl-C."""
     bad = [str(one._return_value) for one in returns if one.status is not JobStatus.COMPLETED]
-    if any(text.startswith(("interrupted", "waiting")) for text in bad):
-        sys.exit(130)
-    sys.exit(1 if bad else 0)
+    end(130 if any(text.startswith(("interrupted", "waiting")) for text in bad) else 1 if bad else 0, folder)
+
+
+def end(code: int, folder: Path) -> NoReturn:
+    """Reports on the sweep in this folder and ends the program with this exit code."""
+    try:
+        _report(folder)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _report(folder: Path) -> None:
+    """Prints the report and writes its files. The results stand in the jobs' folders, so it may fail in one line."""
+    folder = folder.absolute()
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    plan = Plan.read(folder)
+    if plan is None or plan.fixed.get("dry_run", "false").lower() == "true":
+        return
+    try:
+        from dlkit.sweeps.report.show import show
+
+        print()
+        show(folder)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        print(
+            f"warning: no report: {type(error).__name__}: {reason}; `dlkit report {folder}` tries again",
+            file=sys.stderr,
+        )

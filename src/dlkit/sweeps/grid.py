@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from dlkit.mistakes import answered
 from dlkit.rundir import locked
 from dlkit.sweeps.closing import close
+from dlkit.sweeps.launcher import SweepLauncher
 from dlkit.sweeps.plan import ROOT, opened, split, sweep_name
 
 
@@ -32,25 +33,23 @@ class Grid:
 
     def sweep(self, arguments: list[str]) -> None:
         """Runs all jobs, reports on them, and ends the program with 0, 1 where some failed, or 130 after Ctrl-C."""
-        texts = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        parsed = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(texts)
-        last = {one.key_or_group: one for one in parsed}  # a key given twice has its last value
-        (jobs,) = BasicSweeper.split_arguments(list(last.values()), None)
-        swept = [key for key, one in last.items() if one.is_sweep_override()]
-        fixed = dict(split(text) for text in jobs[0] if split(text)[0] not in swept)
-        folder = folder_of(self.config, fixed, swept)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            plan = opened(folder, arguments, fixed, swept)
-            for job in jobs:
-                plan.add(job)
-            plan.write(folder)
-        with open_dict(self.config):
-            self.config.hydra.sweep.dir = str(folder)
-        launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.context, task_function=self.task, config=self.config
-        )
-        close(launcher.launch(jobs, initial_job_idx=0), folder)
+        with answered():
+            texts = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+            parsed = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(texts)
+            last = {one.key_or_group: one for one in parsed}  # a key given twice has its last value
+            (jobs,) = BasicSweeper.split_arguments(list(last.values()), None)
+            swept = [key for key, one in last.items() if one.is_sweep_override()]
+            fixed = dict(split(text) for text in jobs[0] if split(text)[0] not in swept)
+            folder = folder_of(self.config, fixed, swept)
+            launcher = launcher_of(self.config, self.context, self.task, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder):
+                plan = opened(folder, command(self.config, arguments), fixed, swept)
+                for job in jobs:
+                    plan.add(job)
+                plan.write(folder)
+            returns = launcher.launch(jobs, initial_job_idx=0)
+        close(returns, folder)
 
 
 def folder_of(config: DictConfig, fixed: Mapping[str, str], swept: list[str]) -> Path:
@@ -59,3 +58,25 @@ def folder_of(config: DictConfig, fixed: Mapping[str, str], swept: list[str]) ->
     if typed:
         return Path(config.hydra.sweep.dir)
     return ROOT / str(config.sweep or sweep_name(fixed, swept))
+
+
+def launcher_of(config: DictConfig, context: HydraContext, task: TaskFunction, folder: Path) -> SweepLauncher:
+    """The launcher that the config names, for the sweep in this folder. Raises ValueError for others than dlkit's."""
+    with open_dict(config):
+        config.hydra.sweep.dir = str(folder)
+    plugin: Any = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    launcher = getattr(plugin, "inner", None)
+    if not isinstance(launcher, SweepLauncher):
+        name = config.hydra.runtime.choices["hydra/launcher"]
+        raise ValueError(
+            f"hydra/launcher={name}: cannot go on with jobs; local, slurm and ray can, or add hydra/sweeper=basic"
+        )
+    return launcher
+
+
+def command(config: DictConfig, arguments: Sequence[str]) -> list[str]:
+    """What was typed behind `dlkit train -m`, but for where the sweep is."""
+    sources = config.hydra.runtime.config_sources
+    folders = [str(source.path) for source in sources if source.provider == "command-line"]
+    hydra = [text for text in config.hydra.overrides.hydra if not text.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+    return [*(word for folder in folders for word in ("--config-dir", folder)), *hydra, *arguments]

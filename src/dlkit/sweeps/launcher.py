@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -14,45 +15,81 @@ from omegaconf import DictConfig
 
 from dlkit.rundir import locked
 from dlkit.sweeps.compose import Composer
-from dlkit.sweeps.jobs import Job, Outcome
+from dlkit.sweeps.jobs import Job, Outcome, known
+from dlkit.sweeps.live import Live
 from dlkit.sweeps.plan import Plan
+
+
+class Source(Protocol):
+    """Jobs that are not known beforehand: the next ones depend on how others end."""
+
+    def next(self) -> Job | None:
+        """The next job to begin; None: none for now."""
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """Takes how a job ended, after its retries."""
 
 
 class SweepLauncher(Launcher):
     """Makes jobs of option lists; subclasses say where they run, in `execute`.
 
     The folder `hydra.sweep.dir` holds the plan that the sweeper has written, a lock while the launcher works, and a
-    folder for each job, named after what is swept.
+    folder for each job, named after what is swept. Jobs that are done are not run again, nor are those that failed,
+    unless `rerun_failed`.
     """
+
+    def __init__(self, *, rerun_failed: bool) -> None:
+        self.rerun_failed = rerun_failed
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.config = hydra_context, config
 
     @abstractmethod
-    def execute(self, jobs: Sequence[Job], folder: Path) -> list[Outcome]:
-        """Runs the jobs of the sweep in this folder, and says how each ended, in their order. A job may be done, or
-        begun, already. What fails in a job is no error here."""
+    def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
+        """Runs the jobs, tells `live` of each as it begins and ends, and says how each ended, in their order. A job may
+        have begun already. What fails in a job is no error here; where the sweep was interrupted, what did not end
+        is `interrupted` or `waiting`."""
+
+    def feed(self, source: Source, live: Live, at_once: int) -> None:
+        """Runs the jobs of a source until it has none: here so many at once, all of which are waited for; subclasses
+        that can fill each place as it becomes free do so."""
+        while jobs := list(islice(iter(source.next, None), at_once)):
+            for job, outcome in zip(jobs, self.execute(jobs, live), strict=True):
+                source.ended(job, outcome)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Hydra's entry: JobReturns in the order of the jobs, whose value is `Outcome.value`."""
+        """Hydra's entry: JobReturns in the order of the jobs, whose value is an `Outcome`."""
         setup_globals()
         folder = Path(self.config.hydra.sweep.dir).absolute()
         plan = Plan.read(folder)
         assert plan is not None, "the sweeper writes the plan first"
-        composer = Composer(self.context.config_loader, self.config)
-        jobs = [self._job(composer, plan, folder, list(overrides)) for overrides in job_overrides]
+        make = self.maker(plan, folder)
+        jobs = [make(overrides) for overrides in job_overrides]
         with locked(folder):
-            outcomes = self.execute(jobs, folder)
-        return [_returned(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+            ended = {job.name: before for job in jobs if (before := known(job)) and self._over(before)}
+            todo = list({job.name: job for job in jobs if job.name not in ended}.values())
+            if todo:
+                with Live({job.name: job for job in jobs}, ended, folder) as live:
+                    outcomes = self.execute(todo, live)
+                ended |= {job.name: outcome for job, outcome in zip(todo, outcomes, strict=True)}
+        return [returned(job, ended[job.name]) for job in jobs]
+
+    def maker(self, plan: Plan, folder: Path) -> Callable[[Sequence[str]], Job]:
+        """What makes the job of a list of options; the plan names it."""
+        composer = Composer(self.context.config_loader, self.config)
+        return lambda overrides: self._job(composer, plan, folder, list(overrides))
+
+    def _over(self, outcome: Outcome) -> bool:
+        return outcome.done or (outcome.status == "failed" and not self.rerun_failed)
 
     def _job(self, composer: Composer, plan: Plan, folder: Path, overrides: list[str]) -> Job:
         config, choices = composer.compose(overrides)
         name = plan.name_of(overrides)
         given = tuple(text for text in overrides if not text.startswith(("hydra.", "hydra/")))
-        return Job(name, given, config, choices, str(folder / name), os.getcwd())
+        return Job(name, given, config, choices, str(folder / name), str(Path.cwd()))
 
 
-def _returned(job: Job, outcome: Outcome) -> JobReturn:
+def returned(job: Job, outcome: Outcome) -> JobReturn:
     """As Hydra's sweepers read it."""
     done = JobReturn(overrides=list(job.overrides), working_dir=job.folder, task_name=job.name)
     done.status = JobStatus.COMPLETED if outcome.done else JobStatus.FAILED

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from rich.live import Live as RichLive
 from rich.table import Table
@@ -15,28 +15,29 @@ from rich.table import Table
 from dlkit.log import console
 from dlkit.sweeps.jobs import Job, Outcome
 
-if TYPE_CHECKING:
-    from dlkit.sweeps.local import Slot
-
 SHOWN = 12  # running jobs that are listed
 HIGHER = ("accuracy", "r2")  # of these figures more is better
 
 
 class Live:
-    """A table in a terminal, else a line for each job that ends. Called with the events of `local.run_jobs`."""
+    """A table in a terminal, else a line for each job that ends. Called with what happens to jobs.
 
-    def __init__(self, jobs: Sequence[Job], folder: Path, slot: Slot):
-        self.jobs, self.folder = jobs, folder
-        self.where = "a GPU each" if slot.gpu is not None else f"{slot.threads} CPU thread(s) each"
+    `jobs` are all of the sweep by name, `ended` those that an earlier start of it has ended; `total` says how many are
+    to come where they are not known beforehand.
+    """
+
+    def __init__(self, jobs: Mapping[str, Job], ended: Mapping[str, Outcome], folder: Path, total: int | None = None):
+        self.jobs, self.folder, self.total = jobs, folder, total or len(jobs)
         self.running: dict[str, float] = {}
-        self.ended: dict[str, Outcome] = {}
+        self.ended = dict(ended)
         self.best: tuple[float, Job] | None = None
+        for name, outcome in ended.items():
+            self._compare(jobs[name], outcome)
         self.started = monotonic()
         self.took: list[float] = []
         self.live = RichLive(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Live:
-        console.print(f"sweep   {len(self.jobs):,} jobs, {self.where}: {self.folder}", soft_wrap=True, markup=False)
         if self.live:
             self.live.start()
         return self
@@ -45,11 +46,25 @@ class Live:
         if self.live:
             self.live.stop()
 
-    def __call__(self, event: str, job: Job | None, outcome: Outcome | None) -> None:
+    def says(self, how: str) -> None:
+        """The first line: what is run, how, and where."""
+        before = f", {len(self.ended):,} of them ended before" if self.ended else ""
+        here = Path.cwd()
+        folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
+        console.print(f"sweep   {self.total:,} jobs{before}; {how}: {folder}", soft_wrap=True, markup=False)
+
+    def __call__(
+        self, event: Literal["start", "requeue", "end", "tick"], job: Job | None, outcome: Outcome | None
+    ) -> None:
+        """A job begins; is back in a queue; ended (a retry begins it again); time went by."""
         if event == "start" and job:
             self.running[job.name] = monotonic()
+            self.ended.pop(job.name, None)
+        elif event == "requeue" and job:
+            self.running.pop(job.name, None)
+            console.print(f"{job.name}  is in the queue again, from its checkpoint", soft_wrap=True, markup=False)
         elif job and outcome:
-            self.took.append(monotonic() - self.running.pop(job.name))
+            self.took.append(monotonic() - self.running.pop(job.name, monotonic()))
             self.ended[job.name] = outcome
             self._compare(job, outcome)
             self._tell(job, outcome)
@@ -60,7 +75,7 @@ class Live:
         """Keeps the best job by what its checkpoint callback watches."""
         if outcome.value is None or not outcome.done:
             return
-        sign = 1 if _higher(job) else -1
+        sign = 1 if higher(job) else -1
         if self.best is None or sign * outcome.value > sign * self.best[0]:
             self.best = (outcome.value, job)
 
@@ -68,15 +83,15 @@ class Live:
         """A line for a job that ended; in a terminal only where it went wrong."""
         if self.live and outcome.done:
             return
-        value = f", best {_monitor(job)} {outcome.value:.4f}" if outcome.value is not None else ""
-        why = f": {outcome.reason.splitlines()[0]}" if outcome.reason and not outcome.done else ""
-        count = f"{len(self.ended)}/{len(self.jobs)}"
+        value = f", best {monitor(job)} {outcome.value:.4g}" if outcome.value is not None else ""
+        why = f": {outcome.reason.splitlines()[0]}" if outcome.reason else ""
+        count = f"{len(self.ended)}/{max(self.total, len(self.ended))}"
         print_line = self.live.console.print if self.live else console.print
         print_line(f"{count}  {job.name}  {outcome.status}{why}{value}", soft_wrap=True, markup=False)
 
     def _table(self) -> Table:
         counts = Counter(outcome.status if not outcome.done else "done" for outcome in self.ended.values())
-        waiting = len(self.jobs) - len(self.ended) - len(self.running)
+        waiting = self.total - len(self.ended) - len(self.running)
         said = [f"{number} {name}" for name, number in sorted(counts.items())]
         said += [f"{len(self.running)} running", f"{max(0, waiting)} waiting"]
         if self.took and (waiting > 0 or self.running):
@@ -85,7 +100,7 @@ class Live:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_row(", ".join(said))
         if self.best:
-            table.add_row(f"best {_monitor(self.best[1])} {self.best[0]:.4f}  {self.best[1].name}")
+            table.add_row(f"best {monitor(self.best[1])} {self.best[0]:.4g}  {self.best[1].name}")
         for name, since in list(self.running.items())[:SHOWN]:
             table.add_row(f"  {_clock(monotonic() - since)}  {name}")
         if len(self.running) > SHOWN:
@@ -93,14 +108,15 @@ class Live:
         return table
 
 
-def _monitor(job: Job) -> str:
+def monitor(job: Job) -> str:
+    """The figure that its checkpoint callback watches."""
     return str(((job.config.get("callbacks") or {}).get("checkpoint") or {}).get("monitor", "val/loss"))
 
 
-def _higher(job: Job) -> bool:
+def higher(job: Job) -> bool:
     """Whether more is better of what the job watches."""
     mode = ((job.config.get("callbacks") or {}).get("checkpoint") or {}).get("mode")
-    return mode == "max" if mode else _monitor(job).rpartition("/")[2] in HIGHER
+    return mode == "max" if mode else monitor(job).rpartition("/")[2] in HIGHER
 
 
 def _clock(seconds: float) -> str:

@@ -9,22 +9,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Literal
 
-from dlkit.sweeps.jobs import GRACE, Job, Outcome, known, work
-from dlkit.sweeps.launcher import SweepLauncher
+from dlkit.sweeps.jobs import GRACE, Job, Outcome, work
+from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
 
 EACH = 1.5  # GB of memory that a job is taken to need
 PRELOAD = ["dlkit.sweeps.preload"]  # what a job imports, imported once: processes are copies of one that did
-Event = Callable[[Literal["start", "end", "tick"], Job | None, Outcome | None], None]
+Event = Callable[[Literal["start", "requeue", "end", "tick"], Job | None, Outcome | None], None]
 
 
 @dataclass
@@ -53,15 +53,23 @@ class Local(SweepLauncher):
         for name, value, least in (("n_jobs", n_jobs, 1), ("jobs_per_gpu", jobs_per_gpu, 1), ("retries", retries, 0)):
             if value is not None and value < least:
                 raise ValueError(f"hydra.launcher.{name}={value}: expected {least} or more")
-        self.n_jobs, self.jobs_per_gpu = n_jobs, jobs_per_gpu
-        self.retries, self.rerun_failed = retries, rerun_failed
+        super().__init__(rerun_failed=rerun_failed)
+        self.n_jobs, self.jobs_per_gpu, self.retries = n_jobs, jobs_per_gpu, retries
 
-    def execute(self, jobs: Sequence[Job], folder: Path) -> list[Outcome]:
+    def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
         """See `run_jobs`."""
-        wants_gpu = any(job.config["trainer"]["device"] in ("auto", "cuda") for job in jobs)
-        room = slots(self.n_jobs, self.jobs_per_gpu, wants_gpu)
-        with Live(jobs, folder, room[0]) as live:
-            return run_jobs(jobs, room, retries=self.retries, rerun_failed=self.rerun_failed, event=live)
+        room = self._room({job.config["trainer"]["device"] for job in jobs}, live)
+        return run_jobs(jobs, room, self.retries, live)
+
+    def feed(self, source: Source, live: Live, at_once: int) -> None:
+        """Gives every slot another job as soon as it is free; `at_once` is no matter here."""
+        run_jobs([], self._room({self.config.trainer.device}, live), self.retries, live, source)
+
+    def _room(self, devices: set[str], live: Live) -> list[Slot]:
+        room = slots(self.n_jobs, self.jobs_per_gpu, not devices.isdisjoint(("auto", "cuda")))
+        each = "a GPU each" if room[0].gpu is not None else f"{room[0].threads} CPU thread(s) each"
+        live.says(f"{len(room)} at once, {each}")
+        return room
 
 
 def slots(n_jobs: int | None, jobs_per_gpu: int, wants_gpu: bool) -> list[Slot]:
@@ -94,45 +102,40 @@ def free_memory() -> float:
 
 
 def run_jobs(
-    jobs: Sequence[Job], room: Sequence[Slot], *, retries: int, rerun_failed: bool, event: Event
+    jobs: Sequence[Job], room: Sequence[Slot], retries: int, event: Event, source: Source | None = None
 ) -> list[Outcome]:
-    """Runs all jobs but those that are done, and those that had failed unless `rerun_failed`.
+    """Runs the jobs, and then those of the source, in so many processes as there are slots; how each of `jobs` ended.
 
     A job whose process fails or is killed is begun again, from its checkpoint, up to `retries` times. Ctrl-C, or a
     signal to end, is passed on to all jobs, which save themselves; a second one ends them at once.
     """
     outcomes: dict[str, Outcome] = {}
-    queue: deque[Job] = deque()
-    for job in jobs:
-        before = known(job)
-        if before is not None and (before.done or (before.status == "failed" and not rerun_failed)):
-            outcomes[job.name] = before
-        elif job.name not in {waiting.name for waiting in queue}:
-            queue.append(job)
-    attempts = dict.fromkeys((job.name for job in queue), 0)
+    queue = deque(jobs)
+    attempts: Counter[str] = Counter()
     free, running = list(room), dict[Any, Running]()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     with stopping() as stop:
-        while queue or running:
-            while queue and free and not stop.asked:
-                job = queue.popleft()
+        while True:
+            while free and not stop.asked and (job := queue.popleft() if queue else source and source.next()):
                 one = begin(context, job, free.pop(0))
                 running[one.process.sentinel] = one
                 event("start", job, None)
-            if stop.asked and not running:
+            if not running:
                 break
             if stop.asked:
                 end(running.values(), stop)
             for sentinel in wait(list(running), timeout=0.25):
                 one = running.pop(sentinel)
                 free.append(one.slot)
-                outcome = ended(one)
+                outcome = ended(one, asked=bool(stop.asked))
                 attempts[one.job.name] += 1
                 if outcome.status in ("failed", "killed") and attempts[one.job.name] <= retries and not stop.asked:
                     queue.append(one.job)
                 else:
                     outcomes[one.job.name] = outcome
+                    if source:
+                        source.ended(one.job, outcome)
                 event("end", one.job, outcome)
             event("tick", None, None)
     waiting = Outcome("", "waiting", "the sweep was ended before it began")
@@ -148,17 +151,19 @@ def begin(context: Any, job: Job, slot: Slot) -> Running:
     return Running(job, slot, process, here)
 
 
-def ended(one: Running) -> Outcome:
-    """How the job ended whose process is gone: as it said, else killed."""
+def ended(one: Running, *, asked: bool) -> Outcome:
+    """How the job ended whose process is gone: as it said, else killed, or, where it was asked to end, interrupted."""
     one.process.join()
     try:
         if one.answers.poll():
-            return one.answers.recv()  # type: ignore[no-any-return]
+            return one.answers.recv()
     except (EOFError, OSError):
         pass
     finally:
         one.answers.close()
     code = one.process.exitcode
+    if asked and code == -signal.SIGTERM:  # it had not begun to listen
+        return Outcome(one.job.name, "interrupted", "the sweep was ended")
     how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
     return Outcome(one.job.name, "killed", f"its process ended {how}; see {one.job.folder}/job.log")
 
@@ -170,8 +175,8 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Counts what asks to end: Ctrl-C and SIGTERM."""
+def stopping(*numbers: int) -> Iterator[Stop]:
+    """Counts what asks to end: these signals, by default Ctrl-C and SIGTERM."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -180,7 +185,7 @@ def stopping() -> Iterator[Stop]:
     def handle(number: int, frame: Any) -> None:
         stop.asked += 1
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in numbers or (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -202,32 +207,34 @@ def end(running: Any, stop: Stop) -> None:
 def _child(job: Job, slot: Slot, answers: Connection) -> None:
     """The life of a job's process."""
     os.setsid()  # Ctrl-C is the launcher's, which tells the jobs once
-    _watch(multiprocessing.parent_process())
+    watch(multiprocessing.parent_process())
     if slot.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
-    _log(Path(job.folder))
+    log_into(Path(job.folder))
     import torch
 
     torch.set_num_threads(slot.threads)  # trainer.threads, where it is set, comes later
-    answers.send(work(job))
+    outcome = work(job)
+    with suppress(BrokenPipeError):  # the launcher is gone
+        answers.send(outcome)
 
 
-def _log(folder: Path) -> None:
+def log_into(folder: Path) -> None:
     """What the job prints goes into its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / "job.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    file = os.open(folder / "job.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(file, stream.fileno())
 
 
-def _watch(parent: Any) -> None:
+def watch(parent: Any, number: int = signal.SIGTERM) -> None:
     """Ends this process, saved, when its launcher is gone: nobody would wait for it, and a new launcher would find its
     folder locked."""
 
     def watch() -> None:
         wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         sleep(GRACE)
         os._exit(1)
 

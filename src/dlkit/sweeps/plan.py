@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dlkit.begin import FREE, within
+from dlkit.begin import MACHINE, NAMES, within
 from dlkit.rundir import write_json
 
 ROOT = Path("outputs") / "sweeps"
 LONGEST = 120  # letters of a folder's name; file systems take 255 bytes
-UNSEEN = ("sweep", "name", "tags", "run_dir", "debug")  # options that make no other job
 
 
 @dataclass
@@ -24,7 +23,8 @@ class Plan:
 
     name: str
     time: str  # of its first start, ISO 8601 in UTC
-    arguments: list[str]  # as last typed
+    folder: str  # where it was started
+    commands: list[list[str]]  # that made it, behind `dlkit train -m`
     fixed: dict[str, str]  # options that all jobs share
     swept: dict[str, list[str]]  # every value ever asked for, in that order
     jobs: list[dict[str, object]] = field(default_factory=list)  # name, and swept options
@@ -61,7 +61,7 @@ class Plan:
             self.jobs.append({"name": name, "overrides": swept})
 
 
-def opened(folder: Path, arguments: Sequence[str], fixed: Mapping[str, str], swept: Sequence[str]) -> Plan:
+def opened(folder: Path, command: Sequence[str], fixed: Mapping[str, str], swept: Sequence[str]) -> Plan:
     """The plan of a new sweep, or that of the folder to go on with.
 
     Raises ValueError where the folder has a sweep of other options: its jobs' names would not tell them apart.
@@ -69,18 +69,25 @@ def opened(folder: Path, arguments: Sequence[str], fixed: Mapping[str, str], swe
     plan = Plan.read(folder)
     if plan is None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return Plan(folder.name, now, list(arguments), dict(fixed), {key: [] for key in swept})
+        here = str(Path.cwd())
+        return Plan(folder.name, now, here, [list(command)], dict(fixed), {key: [] for key in swept})
     if set(plan.swept) != set(swept):
         there, here = ", ".join(plan.swept), ", ".join(swept)
         raise ValueError(f"{folder}: is a sweep over {there}, this is one over {here}; take another name, sweep=NAME")
     for key in (key for key in {*plan.fixed, *fixed} if plan.fixed.get(key) != fixed.get(key)):
-        if not within(key, (*FREE, *UNSEEN)):
+        if not within(key, (*MACHINE, *NAMES)):
             raise ValueError(
                 f"{folder}: is a sweep with {key}={plan.fixed.get(key, '(its default)')}, this one has "
                 f"{key}={fixed.get(key, '(its default)')}; take another name, sweep=NAME"
             )
-    plan.arguments, plan.fixed = list(arguments), dict(fixed)
+    plan.fixed = dict(fixed)
+    plan.commands = [*(one for one in plan.commands if _asks(one) != _asks(command)), list(command)]
     return plan
+
+
+def _asks(command: Sequence[str]) -> list[str]:
+    """What a command asks for, but for how and where it is run."""
+    return [word for word in command if not word.startswith("hydra.")]
 
 
 def split(override: str) -> tuple[str, str]:
@@ -96,7 +103,7 @@ def job_name(swept: Mapping[str, str]) -> str:
 
 def sweep_name(fixed: Mapping[str, str], swept: Sequence[str]) -> str:
     """The folder's name of a sweep, made from what all jobs share and from what is swept."""
-    shared = ",".join(f"{key}={value}" for key, value in sorted(fixed.items()) if key not in UNSEEN)
+    shared = ",".join(f"{key}={value}" for key, value in sorted(fixed.items()) if key not in NAMES)
     return _folder_name("-by-".join(filter(None, (shared, ",".join(swept)))))
 
 

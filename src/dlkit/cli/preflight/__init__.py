@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -27,10 +28,14 @@ from dlkit.cli.preflight.compositions import Compositions
 from dlkit.cli.preflight.groups import Groups, combinations
 from dlkit.cli.preflight.loose import judge_loose
 from dlkit.cli.preflight.nodes import Judge, plain
-from dlkit.cli.preflight.overrides import parse
+from dlkit.cli.preflight.overrides import parse, singles
+from dlkit.cli.preflight.points import Condition, Points, conditions_of
+from dlkit.cli.preflight.sweeps import hydras_own, is_drawn, is_local, of_jobs, params
 from dlkit.cli.preflight.words import did_you_mean
+from dlkit.sweeps.compose import Composer
 
 MOST_COMPOSITIONS = 64  # of a sweep over groups, about 50 ms each
+FOR_SEARCH = "is for a search, hydra/sweeper=optuna; a sweep wants values, a,b,c or range(a,b,step)"
 
 
 @dataclass
@@ -45,6 +50,15 @@ class Checked:
     multirun: bool = False
     choices: dict[str, str] = field(default_factory=dict)  # group -> the file chosen
     config: DictConfig | None = None  # of a single run that will train; without the node `hydra`
+    points: Points | None = None  # of a sweep: its jobs
+    wrong: list[Condition] = field(default_factory=list)  # which of them have mistakes
+    composer: Composer | None = None  # of their configs, where nothing is wrong with the line as a whole
+    local: bool = True  # whether they will run on this machine
+
+    @property
+    def trains_sweep(self) -> bool:
+        """Whether jobs are to be run."""
+        return self.multirun and not (self.flags.cfg or self.flags.help)
 
     @property
     def debug(self) -> bool:
@@ -69,6 +83,8 @@ def check(args: list[str], config_dir: Path | str, config_name: str = "train") -
     with _hydra(config_dir, flags.config_dir) as hydra:
         _judge(hydra, flags.config_name or config_name, line, checked)
     checked.mistakes = list(dict.fromkeys(checked.mistakes))
+    if checked.trains_sweep and not flags.multirun:  # an experiment's file says so
+        checked.argv.insert(0, "-m")
     return checked
 
 
@@ -82,19 +98,19 @@ def check_saved(args: list[str], config: dict[str, Any]) -> Checked:
         return check(args, folder, "config")
 
 
-def refuse(mistakes: list[str], causes: list[BaseException] | None = None) -> NoReturn:
+def refuse(mistakes: list[str], causes: list[BaseException] | None = None, most: int = 3) -> NoReturn:
     """Says what is wrong on stderr, after the tracebacks of `causes`, and ends the program with exit code 2."""
     for cause in causes or ():
         traceback.print_exception(cause)
-    sys.stderr.write("\n".join(summary(mistakes)) + "\n")
+    sys.stderr.write("\n".join(summary(mistakes, most)) + "\n")
     raise SystemExit(2)
 
 
-def summary(mistakes: list[str]) -> list[str]:
-    """One line a mistake; of more than three, two and a count."""
-    if len(mistakes) <= 3:
+def summary(mistakes: list[str], most: int = 3) -> list[str]:
+    """One line a mistake; of more than so many, the first and a count."""
+    if len(mistakes) <= most:
         return mistakes
-    return [*mistakes[:2], f"... and {len(mistakes) - 2} more mistakes"]
+    return [*mistakes[: most - 1], f"... and {len(mistakes) - most + 1} more mistakes"]
 
 
 @contextmanager
@@ -113,67 +129,77 @@ def _hydra(config_dir: Path | str, extra: str | None) -> Iterator[Hydra]:
 
 
 def _judge(hydra: Hydra, config_name: str, line: command_line.Line, checked: Checked) -> None:
-    """Fills in the mistakes, the mode and the config."""
+    """Fills in the mistakes, the mode and the config, or the points of a sweep."""
     groups = Groups(hydra.config_loader)
     if config_name not in groups.choices(""):
         hint = did_you_mean(config_name, groups.choices(""))
         checked.mistakes.append(f"--config-name {config_name}: no such config{hint}")
         return
-    parsed, wrong = parse(line.overrides, hydra.config_loader)
+    judge = Judge(trains=not (checked.flags.cfg or checked.flags.help))
+    compositions = Compositions(hydra, config_name, groups, judge)
+    chosen, others = _sorted(line.overrides, groups, checked)
+    config, _ = compositions.compose([singles(override)[0] for override in chosen])
+    if config is not None:
+        checked.mistakes += judge_loose(line.loose, plain(config).values, groups)
+        config.hydra = hydras_own(config, others)
+        checked.multirun |= config.hydra.mode == RunMode.MULTIRUN
+        more = _sorted(params(config, checked.overrides) if checked.multirun else [], groups, checked)
+        chosen, others = more[0] + chosen, more[1] + others
+    if checked.multirun and config is not None:
+        drawn = is_drawn(config)
+        intervals = [one for one in others if one.is_interval_sweep() and not drawn]
+        checked.mistakes += [f"{one.input_line}: {FOR_SEARCH}" for one in intervals]
+        others = [one for one in others if one not in intervals]
+        checked.points = Points(of_jobs([*chosen, *others]), drawn)
+        checked.local = is_local(config)
+    checked.composer = compositions.composer if not checked.mistakes else None  # else what is asked for is not known
+    _judge_compositions(compositions, chosen, others, checked)
+    checked.causes = judge.causes
+
+
+def _sorted(texts: list[str], groups: Groups, checked: Checked) -> tuple[list[Override], list[Override]]:
+    """The right choices from groups, and the other options; mistakes are noted."""
+    parsed, wrong = parse(texts, groups.loader)
     checked.mistakes += wrong
-    good: list[Override] = []
+    chosen: list[Override] = []
     others: list[Override] = [override for override in parsed if not groups.is_group(override)]
     for override in parsed:
         if groups.is_group(override) and not (wrong := groups.judge(override)):
-            good.append(override)
+            chosen.append(override)
         elif groups.is_group(override):
             checked.mistakes += wrong
             # what its options are for is not known, so they are left alone
             others = [other for other in others if other.key_or_group.split(".")[0] != override.key_or_group]
-    judge = Judge(trains=not (checked.flags.cfg or checked.flags.help))
-    _judge_compositions(Compositions(hydra, config_name, groups, judge), good, others, line, checked)
-    checked.causes = judge.causes
+    return chosen, others
 
 
 def _judge_compositions(
-    compositions: Compositions,
-    chosen: list[Override],
-    others: list[Override],
-    line: command_line.Line,
-    checked: Checked,
+    compositions: Compositions, chosen: list[Override], others: list[Override], checked: Checked
 ) -> None:
-    """Judges every set of choices; of a mistake that only some sets have, says with which."""
-    rows = combinations(chosen, MOST_COMPOSITIONS)
-    config, lines = compositions.compose(rows[0])
-    checked.multirun |= config is not None and config.hydra.mode == RunMode.MULTIRUN
+    """Judges every set of choices, and every value of a sweep with each; says which jobs a mistake concerns."""
     if not checked.multirun:
         checked.mistakes += [_needs_multirun(one) for one in (*chosen, *others) if one.is_sweep_override()]
+        chosen = [singles(one)[0] for one in chosen]
         others = [one for one in others if not one.is_sweep_override()]
-        rows = rows[:1]
-    if config is not None:
-        checked.choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
-        checked.mistakes += judge_loose(line.loose, plain(config).values, compositions.groups)
-        checked.config = None if checked.multirun or checked.flags.cfg or checked.flags.help else config
-    found: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        if i > 0:
-            config, lines = compositions.compose(row)
-        for mistake in lines + (compositions.mistakes(config, others) if config is not None else []):
-            found.setdefault(mistake, []).append(i)
-    swept = {override.key_or_group for override in chosen if override.is_sweep_override()}
-    for mistake, having in found.items():
-        everywhere = len(set(having)) == len(rows)
-        checked.mistakes.append(mistake if everywhere else mistake + _where([rows[i] for i in having], swept))
+    rows = combinations(chosen, MOST_COMPOSITIONS)
+    by_row: dict[Condition, dict[str, list[Condition]]] = {}
+    for row in rows:
+        config, lines = compositions.compose(row)
+        told: list[tuple[str, Condition]] = [(line, frozenset()) for line in lines]
+        if config is not None and row is rows[0]:
+            checked.choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
+            checked.config = None if checked.multirun or checked.flags.cfg or checked.flags.help else config
+        told += compositions.mistakes(config, others) if config is not None else []
+        swept = frozenset(str(one.input_line) for one, of in zip(row, chosen, strict=True) if of.is_sweep_override())
+        by_row[swept] = {mistake: [needs for line, needs in told if line == mistake] for mistake, _ in told}
+    whole = len(rows) == prod(len(singles(one)) for one in chosen)
+    for mistake, conditions in conditions_of(by_row, whole).items():
+        points = checked.points
+        checked.mistakes.append(points.told(mistake, points.having(conditions)) if points else mistake)
+        checked.wrong += conditions
 
 
 def _needs_multirun(override: Override) -> str:
     text = override.input_line or ""
     as_list = f"{override.get_key_element()}=[{override.get_value_string()}]"
     return f"{text}: several values are a sweep, which needs -m; a list is written {as_list}"
-
-
-def _where(rows: list[list[Override]], swept: set[str]) -> str:
-    """The swept choices that these sets have in common, or those of the first."""
-    texts = [[str(one.input_line) for one in row if one.key_or_group in swept] for row in rows]
-    common = [text for text in texts[0] if all(text in others for others in texts)]
-    return f" (with {' '.join(common or texts[0])})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from dataclasses import replace
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -16,10 +17,12 @@ from yaml import YAMLError
 
 from dlkit.cli.preflight import keys
 from dlkit.cli.preflight.groups import Groups
-from dlkit.cli.preflight.nodes import Judge, plain, shared, without_encoder
-from dlkit.cli.preflight.overrides import single, values
+from dlkit.cli.preflight.nodes import Composed, Judge, plain, shared, without_encoder
+from dlkit.cli.preflight.overrides import singles, values
+from dlkit.cli.preflight.points import Condition
 from dlkit.cli.preflight.signatures import TargetError, is_ours, signature
 from dlkit.cli.preflight.values import show
+from dlkit.sweeps.compose import Composer, is_simple, put
 
 # Lines of Hydra's and OmegaConf's errors that tell a user nothing.
 NOISE = ("full_key", "object_type", "reference_type", "See http", "Search path", "provider=")
@@ -33,36 +36,68 @@ class Compositions:
         self.config_name = config_name
         self.groups = groups
         self.judge = judge
+        self.composer: Composer | None = None  # once there is a config
 
     def compose(self, chosen: list[Override]) -> tuple[DictConfig | None, list[str]]:
         """The config of these choices, with the node `hydra`; None and a line where that fails."""
         texts = [override.input_line or "" for override in chosen]
         try:
-            config = self.hydra.compose_config(
-                self.config_name, texts, RunMode.RUN, with_log_configuration=False, from_shell=False
-            )
+            if self.composer is None:
+                config = self.hydra.compose_config(
+                    self.config_name, texts, RunMode.RUN, with_log_configuration=False, from_shell=False
+                )
+                self.composer = Composer(self.hydra.config_loader, config)
+                self.composer.bases[tuple(sorted(texts))] = config
+            return copy.deepcopy(self.composer.base(texts)), []
         except MissingConfigException as error:  # named by a file's defaults list
             group, _, choice = (error.missing_cfg_file or "").rpartition("/")
             return None, self.groups.judge_choice(group, group, choice) if group else [_one_line(error)]
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             return None, [_one_line(error)]
-        return config, []
 
-    def mistakes(self, config: DictConfig, others: list[Override]) -> list[str]:
-        """Puts the options into the config, every value of a sweep in turn, and judges what comes out."""
-        lines: list[str] = []
+    def mistakes(self, config: DictConfig, others: list[Override]) -> list[tuple[str, Condition]]:
+        """Puts the options into the config, every value of a sweep in turn, and judges what comes out: the mistakes,
+        each with the swept options that it needs."""
+        first: list[str] = []
         fitting: list[Override] = []
         for override in others:
-            wrong = self._key(override, config) or _apply(next(_singles(override)), config)
-            lines += wrong
+            wrong = self._key(override, config) or _apply(singles(override)[0], config)
+            first += wrong
             fitting += [] if wrong else [override]
         with open_dict(config):
             del config["hydra"]
-        lines += self.judge.judge(plain(config))
+        composed = plain(config)
+        first += self.judge.judge(composed)
+        needs: dict[str, set[str]] = {line: set() for line in first}
+        found: list[tuple[str, Condition]] = []
         for override in fitting:
-            top = override.key_or_group.split(".")[0]
-            for one in list(_singles(override))[1:] if top != "hydra" else ():
-                lines += _apply(one, config) or self.judge.judge(plain(config), only=top)
+            if not override.is_sweep_override() or override.key_or_group.startswith("hydra."):
+                continue
+            lines = self._of_values(override, config, composed)
+            text, *rest = lines
+            for line in first:
+                if line in lines[text] and not all(line in lines[other] for other in rest):
+                    needs[line].add(text)
+            found += [(line, frozenset([other])) for other in rest for line in lines[other] if line not in needs]
+        return [*((line, frozenset(swept)) for line, swept in needs.items()), *found]
+
+    def _of_values(self, override: Override, config: DictConfig, composed: Composed) -> dict[str, list[str]]:
+        """The mistakes with each value of a sweep, by `key=value`; between the ends of a range all are judged alike."""
+        top = override.key_or_group.split(".")[0]
+        only = None if top in composed.referenced else top
+
+        def judged(one: Override) -> list[str]:
+            if is_simple(one) and not composed.referenced:  # the usual, and 10 times as fast
+                values = put(composed.values, one.key_or_group.split("."), one.value())
+                return self.judge.judge(replace(composed, values=values), only)
+            return _apply(one, config) or self.judge.judge(plain(config), only)
+
+        axis = [replace(one, type=OverrideType.CHANGE) if one.is_add() else one for one in singles(override)]
+        ends = [axis[0], axis[-1]] if override.is_range_sweep() else axis
+        lines = {str(one.input_line): judged(one) for one in ends}
+        if any(lines.values()) and len(ends) < len(axis):
+            lines = {str(one.input_line): judged(one) for one in axis}
+        _apply(axis[0], config)
         return lines
 
     def _key(self, override: Override, config: DictConfig) -> list[str]:
@@ -112,14 +147,6 @@ def _raw(config: DictConfig, name: str) -> Any:
     node = OmegaConf.to_container(OmegaConf.masked_copy(config, [name]), resolve=False)
     assert isinstance(node, dict)
     return node[name]
-
-
-def _singles(override: Override) -> Iterator[Override]:
-    """The override with each value of its sweep, or as it is."""
-    if not override.is_sweep_override():
-        yield override
-    else:
-        yield from (single(override, value) for value in values(override))
 
 
 def _apply(override: Override, config: DictConfig) -> list[str]:

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from dlkit.cli.preflight.keys import exists
-from dlkit.cli.preflight.overrides import single, values
+from dlkit.cli.preflight.overrides import singles, values
+from dlkit.cli.preflight.points import star
 from dlkit.cli.preflight.values import show
 from dlkit.cli.preflight.words import closest, did_you_mean
 from dlkit.settings import GROUPS
@@ -28,6 +29,7 @@ class Groups:
     def __init__(self, loader: ConfigLoader):
         self.loader = loader
         self.names = [name for name in loader.list_groups("") if name != "hydra"]
+        self._owners: dict[str, str] = {}
 
     def choices(self, group: str) -> list[str]:
         """The files of a group, without `.yaml`; one that begins with `_` is what several of them have in common."""
@@ -84,11 +86,13 @@ class Groups:
 
     def owners(self, key: str) -> str:
         """The choices of the key's group whose files have it: `model.channels` belongs to model=cnn."""
-        group, _, rest = key.partition(".")
-        choices = self.choices(group) if group in self.names and rest else []
-        having = [f"{group}={choice}" for choice in choices if self._has(f"{group}/{choice}", rest)]
-        more = f" and {len(having) - SHOWN} more" if len(having) > SHOWN else ""
-        return ", ".join(having[:SHOWN]) + more
+        if key not in self._owners:  # reading all files of a group takes 0.1 s
+            group, _, rest = key.partition(".")
+            choices = self.choices(group) if group in self.names and rest else []
+            having = [f"{group}={choice}" for choice in choices if self._has(f"{group}/{choice}", rest)]
+            more = f" and {len(having) - SHOWN} more" if len(having) > SHOWN else ""
+            self._owners[key] = ", ".join(having[:SHOWN]) + more
+        return self._owners[key]
 
     def _has(self, file: str, key: str) -> bool:
         """Whether a file of the search path, or one beside it that it builds on (`defaults: [_image]`), has the key."""
@@ -107,12 +111,7 @@ class Groups:
 
 def combinations(chosen: list[Override], limit: int) -> list[list[Override]]:
     """Every set of choices of a sweep; past the limit, each choice once beside the first of the others."""
-    options = [
-        [single(override, value) for value in values(override)] if override.is_sweep_override() else [override]
-        for override in chosen
-    ]
+    options = [singles(override) for override in chosen]
     if prod(map(len, options)) <= limit:
         return [list(row) for row in product(*options)]
-    first = [singles[0] for singles in options]
-    others = [[*first[:i], one, *first[i + 1 :]] for i, singles in enumerate(options) for one in singles[1:]]
-    return [first, *others]
+    return star(options)

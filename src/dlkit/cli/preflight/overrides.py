@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -75,7 +76,24 @@ def _ends(given: RangeSweep) -> list[Any]:
     return [ends[0], ends[-1]][: len(ends)] if ends else []
 
 
-def single(override: Override, value: Any) -> Override:
-    """The override with one value of its sweep."""
-    text = f"{override.get_key_element()}={show(value)}"
-    return replace(override, value_type=ValueType.ELEMENT, _value=value, input_line=text)
+def singles(override: Override) -> list[Override]:
+    """The override with each value of its sweep, written as Hydra's sweepers do; with the ends of an interval."""
+    if not override.is_sweep_override():
+        return [override]
+    key, given = override.get_key_element(), override._value
+    if isinstance(given, IntervalSweep):
+        pairs = {show(value): value for value in values(override)}
+    else:
+        pairs = dict(zip(override.sweep_string_iterator(), override.sweep_iterator(), strict=True))
+    return [
+        replace(override, value_type=ValueType.ELEMENT, _value=value, input_line=f"{key}={text}")
+        for text, value in pairs.items()
+    ]
+
+
+def count(override: Override) -> int:
+    """How many values a sweep has, at most."""
+    given = override._value
+    if isinstance(given, RangeSweep):
+        return ceil(abs((given.stop - given.start) / given.step))  # type: ignore[operator]
+    return len(values(override))

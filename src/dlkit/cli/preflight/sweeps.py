@@ -1,0 +1,48 @@
+"""What a composed config says of sweeps, in Hydra's own node."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from dlkit.settings import as_text
+
+HYDRAS = ("hydra.", "hydra/")
+
+
+def hydras_own(config: DictConfig, others: Iterable[Override]) -> Any:
+    """The node `hydra` with the options that are for it; where one of them is wrong, without."""
+    node = OmegaConf.create({"hydra": copy.deepcopy(config.hydra)})
+    with suppress(HydraException):  # told when all options are judged
+        own = [one for one in others if one.key_or_group.startswith("hydra.") and not one.is_sweep_override()]
+        ConfigLoaderImpl._apply_overrides_to_config(own, node)
+    return node.hydra
+
+
+def params(config: DictConfig, typed: Iterable[str]) -> list[str]:
+    """What a file sweeps, `hydra.sweeper.params`, as options; what is typed too wins."""
+    known = {text.partition("=")[0].lstrip("+~") for text in typed}
+    found = config.hydra.sweeper.get("params") or {}
+    return [f"{key}={as_text(value)}" for key, value in found.items() if str(key).lstrip("+~") not in known]
+
+
+def is_drawn(config: DictConfig) -> bool:
+    """Whether values are drawn, in a search; else all combinations are run."""
+    return not str(config.hydra.sweeper.get("_target_")).endswith(("GridSweeper", "BasicSweeper"))
+
+
+def is_local(config: DictConfig) -> bool:
+    """Whether jobs run on this machine."""
+    return str(config.hydra.launcher.get("_target_")).endswith(("LocalLauncher", "BasicLauncher"))
+
+
+def of_jobs(overrides: Iterable[Override]) -> list[Override]:
+    """The options that are the jobs' own, not Hydra's."""
+    return [one for one in overrides if not one.key_or_group.startswith(HYDRAS)]

@@ -1,0 +1,163 @@
+"""A report at the terminal: the groups, the effects of the options, the best, what failed, what is to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from dlkit.records import is_running
+from dlkit.sweeps.report import words
+from dlkit.sweeps.report.figures import Effect, Group, Report
+from dlkit.sweeps.report.read import Job
+
+GROUPS, LEVELS, FAILED, NAMES = 20, 12, 10, 5  # shown at most; report.csv and jobs.csv hold all
+NARROW = ("samples/s", "parameters", "seconds", words.PERCENT, "Δ")  # left out first where the terminal is narrow
+Row = dict[str, str]
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the report."""
+    say(console, f"sweep {report.sweep.name}: {words.statuses(report)}", "")
+    dropped = _print_groups(report, console)
+    say(console, "", *_below(report, dropped), style="dim")
+    if len(report.sweep.options) > 1:  # of one option the groups say it
+        for effect in filter(_is_mean, report.effects):
+            say(console, "")
+            _print(effect_table(effect, report), console)
+            more = len(effect.levels) - LEVELS
+            rest = f"; {words.counted(more, 'more value')} not shown" if more > 0 else ""
+            say(console, words.averaged(effect) + rest, style="dim")
+    best, *others = words.answer(report)
+    say(console, "", best, style="bold")
+    say(console, *others)
+    for lines in (failures(report.sweep.jobs), pending(report)):
+        say(console, *["", *lines] if lines else [])
+
+
+def say(console: Console, *lines: str, style: str | None = None) -> None:
+    for line in lines:
+        console.print(line, style=style, soft_wrap=True)
+
+
+def _print_groups(report: Report, console: Console) -> list[str]:
+    """The columns that were left out of it, so that it fits a terminal."""
+    rows = [_row(group, report) for group in report.groups[:GROUPS]]
+    columns = _filled(rows)
+    room = console.width if console.is_terminal else 10**6
+    dropped = []
+    for column in [column for column in NARROW if column in columns]:
+        if _width(_table(rows, columns), console) <= room:
+            break
+        columns.remove(column)
+        dropped.append(column)
+    drawn = _table(rows, columns, max(1, len(report.sweep.options)), report.best is not None)
+    if _width(drawn, console) > room:
+        for drawn_column, head in zip(drawn.columns, _shortened(columns), strict=True):
+            drawn_column.header = head
+    _print(drawn, console)
+    return dropped
+
+
+def _shortened(keys: Sequence[str]) -> list[str]:
+    """`lr` for `optim.lr`, where that says which."""
+    ends = [key.rpartition(".")[2] for key in keys]
+    return [end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)]
+
+
+def _row(group: Group, report: Report) -> Row:
+    """The cells of a group by the names of their columns; those that are empty in every row are not shown."""
+    return {
+        **({key: value or "-" for key, value in group.values.items()} or {"": group.label}),
+        f"val {report.metric}": words.mean(group.val) if report.chosen_on else "",
+        f"test {report.metric}": words.mean(group.test) if any(one.test.n for one in report.groups) else "",
+        words.PERCENT: words.interval(words.shown_estimate(group, report)),
+        "n": str(max(group.val.n, group.test.n)),
+        "failed": str(group.failed or ""),
+        "pruned": str(group.pruned or ""),
+        "to come": str(group.waiting + group.running or ""),
+        "Δ": words.difference(group.comparison),
+        "p": words.p_value(group.comparison),
+        "seconds": words.cost(group.seconds),
+        "samples/s": words.cost(group.samples_per_second),
+        "parameters": words.cost(group.parameters),
+    }
+
+
+def _below(report: Report, dropped: Sequence[str]) -> Iterable[str]:
+    """What the table does not show, and what it shows."""
+    more = len(report.groups) - GROUPS
+    if more > 0:
+        yield f"{words.counted(more, 'more group')} in report.csv"
+    if dropped:
+        yield f"too narrow for {', '.join(dropped)}"
+    yield from (*words.explained(report), *report.notes)
+
+
+def effect_table(effect: Effect, report: Report) -> Table:
+    """A row for each value of an option."""
+    rows = [
+        {
+            effect.key: level.value or "-",
+            f"val {report.metric}": words.mean(level.val) if level.val.n else "",
+            f"test {report.metric}": words.mean(level.test) if level.test.n else "",
+            words.PERCENT: words.interval(level.test if report.compared_on == "test" else level.val),
+            "groups": str(level.groups),
+            "n": str(max(level.val.n, level.test.n)),
+        }
+        for level in effect.levels[:LEVELS]
+    ]
+    return _table(rows, _filled(rows))
+
+
+def _is_mean(effect: Effect) -> bool:
+    """Whether a value was tried more than once: in a search over numbers each stands alone, as the groups say."""
+    return effect.balanced or any(level.groups > 1 for level in effect.levels)
+
+
+def _filled(rows: Sequence[Row]) -> list[str]:
+    return [column for column in rows[0] if any(row[column] for row in rows)]
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str], left: int = 1, bold_first: bool = False) -> Table:
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if i < left else "right", no_wrap=True)
+    for i, row in enumerate(rows):
+        drawn.add_row(*(row[column] for column in columns), style="bold" if bold_first and i == 0 else "")
+    return drawn
+
+
+def _print(drawn: Table, console: Console) -> None:
+    """Wider than the terminal rather than cut off."""
+    before = console.width
+    console.width = max(before, _width(drawn, console))
+    console.print(drawn)
+    console.width = before
+
+
+def _width(drawn: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(width=10**6), drawn).maximum
+
+
+def failures(jobs: Iterable[Job]) -> list[str]:
+    """The jobs that failed, why, and where to read on."""
+    failed = [job for job in jobs if job.failed]
+    lines = [f"{words.counted(len(failed), 'job')} failed"] if failed else []
+    for job in failed[:FAILED]:
+        lines += [f"  {job.name}: {job.reason or 'no reason is recorded'}", f"    {job.log}"]
+    return lines + ([f"  and {len(failed) - FAILED} more, in jobs.csv"] if len(failed) > FAILED else [])
+
+
+def pending(report: Report) -> list[str]:
+    """The jobs that are not over, by status, and how to go on with those that do not run."""
+    by_status = words.to_come(report)
+    lines = []
+    for status, names in by_status.items():
+        more = f"; and {len(names) - NAMES} more" if len(names) > NAMES else ""
+        lines.append(f"{len(names)} {status}: {'; '.join(names[:NAMES])}{more}")
+    if set(by_status) - {"running"} and report.sweep.planned and not is_running(report.sweep.folder):
+        lines.append(f"`dlkit sweep resume {report.sweep.folder}` goes on with them")
+    return lines

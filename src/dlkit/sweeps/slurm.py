@@ -1,0 +1,79 @@
+"""Jobs on a Slurm cluster: an array, over submitit, whose jobs come back where they were preempted."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlkit.sweeps.jobs import Job, Outcome
+from dlkit.sweeps.launcher import Source, SweepLauncher
+from dlkit.sweeps.live import Live
+from dlkit.sweeps.slurm_follow import Following
+from dlkit.sweeps.slurm_queue import Queue
+
+
+class Slurm(SweepLauncher):
+    """Options as submitit, and so Slurm, has them, for each job; see configs/hydra/launcher/slurm.yaml.
+
+    A job that is preempted, runs out of time or loses its node is queued again by Slurm, and goes on from its
+    checkpoint. One that fails or is killed otherwise is submitted anew up to `retries` times.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        constraint: str | None = None,
+        timeout_min: int = 60,
+        cpus_per_task: int = 1,
+        gpus_per_node: int | None = None,
+        mem_gb: float | None = None,
+        array_parallelism: int = 256,
+        signal_delay_s: int = 120,
+        max_num_timeout: int = 20,
+        setup: Sequence[str] = (),
+        additional_parameters: Mapping[str, Any] | None = None,
+        retries: int = 0,
+        rerun_failed: bool = False,
+    ) -> None:
+        for name, value, least in (
+            *(("timeout_min", timeout_min, 1), ("cpus_per_task", cpus_per_task, 1), ("retries", retries, 0)),
+            *(("array_parallelism", array_parallelism, 1), ("max_num_timeout", max_num_timeout, 0)),
+        ):
+            if value < least:
+                raise ValueError(f"hydra.launcher.{name}={value}: expected {least} or more")
+        super().__init__(rerun_failed=rerun_failed)
+        self.retries, self.threads, self.max_num_timeout = retries, cpus_per_task, max_num_timeout
+        self.partition = partition
+        given = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
+        resources = {"timeout_min": timeout_min, "cpus_per_task": cpus_per_task, "gpus_per_node": gpus_per_node}
+        self.parameters: dict[str, Any] = {
+            **{name: value for name, value in (resources | {"mem_gb": mem_gb}).items() if value is not None},
+            **{f"slurm_{name}": value for name, value in given.items() if value is not None},
+            "slurm_array_parallelism": array_parallelism,
+            "slurm_signal_delay_s": signal_delay_s,
+            "slurm_setup": list(setup),
+            "slurm_srun_args": [f"--cpus-per-task={cpus_per_task}"],  # since 22.05 srun does not take it from sbatch
+            "slurm_additional_parameters": {"requeue": True, **(additional_parameters or {})},
+        }
+
+    def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
+        """See `Following`."""
+        return Following(jobs, self._queue(live), live, self.threads, self.retries).run()
+
+    def feed(self, source: Source, live: Live, at_once: int) -> None:
+        """Submits another job as soon as one has ended."""
+        Following([], self._queue(live), live, self.threads, self.retries, source, at_once).run()
+
+    def _queue(self, live: Live) -> Queue:
+        if importlib.util.find_spec("submitit") is None:
+            raise ValueError("hydra/launcher=slurm: submitit is not installed: pip install 'dlkit[slurm]'")
+        if shutil.which("squeue") is None or shutil.which("srun") is None:
+            raise ValueError("hydra/launcher=slurm: squeue and srun are not here; start the sweep where they are")
+        where = f"on Slurm's partition {self.partition}" if self.partition else "on Slurm"
+        live.says(f"{where}; Ctrl-C ends them, saved; without this program they go on")
+        return Queue(live.folder, self.parameters, self.max_num_timeout)
