@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 
 from dlkit.cli.preflight.values import show
 
+LISTED = 100_000  # numbers of a range; a longer one, such as range(1e9), would fill the memory
 KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
 
 
@@ -72,7 +73,9 @@ def _ends(given: RangeSweep) -> list[Any]:
     if not given.step:
         return []
     numbers = given.range()
-    ends = numbers if isinstance(numbers, range) else list(numbers)  # a range of whole numbers may be long
+    if not isinstance(numbers, range) and _length(given) > LISTED:
+        return [given.start, given.stop]
+    ends = numbers if isinstance(numbers, range) else list(numbers)
     return [ends[0], ends[-1]][: len(ends)] if ends else []
 
 
@@ -91,9 +94,13 @@ def singles(override: Override) -> list[Override]:
     ]
 
 
+def _length(given: RangeSweep) -> int:
+    return ceil(abs((given.stop - given.start) / given.step))  # type: ignore[operator]
+
+
 def count(override: Override) -> int:
     """How many values a sweep has, at most."""
     given = override._value
     if isinstance(given, RangeSweep):
-        return ceil(abs((given.stop - given.start) / given.step))  # type: ignore[operator]
+        return _length(given)
     return len(values(override))
