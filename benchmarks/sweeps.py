@@ -16,9 +16,9 @@ import tempfile
 import time
 
 JOBS, ALONE, ROUNDS = 32, 4, 3
-CNN_JOBS = 4
+CNN_JOBS = 8
 TINY = ("data=digits", "trainer.epochs=1")
-CNN = ("data=digits", "model=cnn", "trainer.epochs=6", "trainer.threads=1")
+CNN = ("data=digits", "model=cnn", "trainer.epochs=40", "trainer.threads=1")
 
 
 def seconds(*words: str) -> float:
