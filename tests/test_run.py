@@ -242,12 +242,6 @@ def test_a_log_comes_with_every_evaluation() -> None:
 HYDRAS_OWN = ("-m", "hydra/launcher=basic", "hydra/sweeper=basic")
 
 
-def test_a_job_of_hydras_own_launcher_that_is_refused_leaves_no_folder_and_the_others_train() -> None:
-    assert run(*HYDRAS_OWN, "data.batch_size=5000,32", "trainer.max_steps=2") == 2
-    assert [path.parent.name for path in Path("outputs").rglob("result.json")] == ["1"]
-    assert not list(Path("outputs").rglob("0"))
-
-
 def test_a_signal_ends_the_whole_sweep_of_hydras_own_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     from dlkit.callbacks.record import Record
 

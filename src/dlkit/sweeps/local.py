@@ -21,6 +21,7 @@ from typing import Any, Literal
 from dlkit.sweeps.jobs import GRACE, Job, Outcome, work
 from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
+from dlkit.types import NonNegativeInt, PositiveInt
 
 EACH = 1.5  # GB of memory that a job is taken to need
 PRELOAD = ["dlkit.sweeps.preload"]  # what a job imports, imported once: processes are copies of one that did
@@ -48,11 +49,13 @@ class Local(SweepLauncher):
     """`n_jobs` at once, null: what the machine holds; `jobs_per_gpu` share a GPU."""
 
     def __init__(
-        self, *, n_jobs: int | None = None, jobs_per_gpu: int = 1, retries: int = 0, rerun_failed: bool = False
+        self,
+        *,
+        n_jobs: PositiveInt | None = None,
+        jobs_per_gpu: PositiveInt = 1,
+        retries: NonNegativeInt = 0,
+        rerun_failed: bool = False,
     ) -> None:
-        for name, value, least in (("n_jobs", n_jobs, 1), ("jobs_per_gpu", jobs_per_gpu, 1), ("retries", retries, 0)):
-            if value is not None and value < least:
-                raise ValueError(f"hydra.launcher.{name}={value}: expected {least} or more")
         super().__init__(rerun_failed=rerun_failed)
         self.n_jobs, self.jobs_per_gpu, self.retries = n_jobs, jobs_per_gpu, retries
 

@@ -17,6 +17,7 @@ from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
 from dlkit.sweeps.local import Event, Stop, stopping
 from dlkit.sweeps.ray_task import run_task
+from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 try:
     import ray
@@ -39,17 +40,12 @@ class Ray(SweepLauncher):
         self,
         *,
         address: str | None = None,
-        n_jobs: int | None = None,
-        num_cpus: float = 1,
-        num_gpus: float | None = None,
-        retries: int = 3,
+        n_jobs: PositiveInt | None = None,
+        num_cpus: Positive = 1,
+        num_gpus: NonNegative | None = None,
+        retries: NonNegativeInt = 3,
         rerun_failed: bool = False,
     ) -> None:
-        for name, value, least in (("n_jobs", n_jobs, 1), ("num_gpus", num_gpus, 0), ("retries", retries, 0)):
-            if value is not None and value < least:
-                raise ValueError(f"hydra.launcher.{name}={value}: expected {least} or more")
-        if num_cpus <= 0:
-            raise ValueError(f"hydra.launcher.num_cpus={num_cpus}: expected more than 0")
         for name, share in (("num_cpus", num_cpus), ("num_gpus", num_gpus or 0)):
             if share > 1 and share != int(share):
                 raise ValueError(f"hydra.launcher.{name}={share}: expected a whole number, or a share below 1")

@@ -37,6 +37,7 @@ except ImportError:
 
 from dlkit.sweeps.space import alike, distribution
 from dlkit.sweeps.trials import GIVE_UP, Space, Trials
+from dlkit.types import PositiveInt
 
 SAMPLERS = {"tpe": TPESampler, "random": RandomSampler}
 DIRECTIONS: dict[bool, Literal["maximize", "minimize"]] = {True: "maximize", False: "minimize"}
@@ -53,24 +54,16 @@ class Search:
     def __init__(
         self,
         *,
-        sampler: str = "tpe",
+        sampler: Literal["tpe", "random"] = "tpe",
         seed: int = 0,
-        direction: str | None = None,
-        pruner: str = "none",
-        n_trials: int = 20,
-        n_jobs: int = 8,
+        direction: Literal["minimize", "maximize"] | None = None,
+        pruner: Literal["none", "median"] = "none",
+        n_trials: PositiveInt = 20,
+        n_jobs: PositiveInt = 8,
         storage: str | None = None,
         study_name: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        choices = {"sampler": SAMPLERS, "pruner": ("none", "median"), "direction": (None, *DIRECTIONS.values())}
-        for name, value in {"sampler": sampler, "pruner": pruner, "direction": direction}.items():
-            if value not in choices[name]:
-                known = ", ".join(str(one or "null") for one in choices[name])
-                raise ValueError(f"hydra.sweeper.{name}={value}: must be one of {known}")
-        for name, count in {"n_trials": n_trials, "n_jobs": n_jobs}.items():
-            if not isinstance(count, int) or count < 1:
-                raise ValueError(f"hydra.sweeper.{name}={count}: must be a whole number of at least 1")
         self.sampler, self.seed, self.direction, self.pruner = sampler, seed, direction, pruner
         self.n_trials, self.storage, self.study_name = n_trials, storage, study_name
         self.n_jobs, self.params = n_jobs, dict(params or {})

@@ -12,6 +12,7 @@ from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
 from dlkit.sweeps.slurm_follow import Following
 from dlkit.sweeps.slurm_queue import Queue
+from dlkit.types import NonNegativeInt, Positive, PositiveInt
 
 
 class Slurm(SweepLauncher):
@@ -28,24 +29,18 @@ class Slurm(SweepLauncher):
         account: str | None = None,
         qos: str | None = None,
         constraint: str | None = None,
-        timeout_min: int = 60,
-        cpus_per_task: int = 1,
-        gpus_per_node: int | None = None,
-        mem_gb: float | None = None,
-        array_parallelism: int = 256,
-        signal_delay_s: int = 120,
-        max_num_timeout: int = 20,
+        timeout_min: PositiveInt = 60,
+        cpus_per_task: PositiveInt = 1,
+        gpus_per_node: NonNegativeInt | None = None,
+        mem_gb: Positive | None = None,
+        array_parallelism: PositiveInt = 256,
+        signal_delay_s: NonNegativeInt = 120,
+        max_num_timeout: NonNegativeInt = 20,
         setup: Sequence[str] = (),
         additional_parameters: Mapping[str, Any] | None = None,
-        retries: int = 0,
+        retries: NonNegativeInt = 0,
         rerun_failed: bool = False,
     ) -> None:
-        for name, value, least in (
-            *(("timeout_min", timeout_min, 1), ("cpus_per_task", cpus_per_task, 1), ("retries", retries, 0)),
-            *(("array_parallelism", array_parallelism, 1), ("max_num_timeout", max_num_timeout, 0)),
-        ):
-            if value < least:
-                raise ValueError(f"hydra.launcher.{name}={value}: expected {least} or more")
         super().__init__(rerun_failed=rerun_failed)
         self.retries, self.threads, self.max_num_timeout = retries, cpus_per_task, max_num_timeout
         self.partition = partition

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -16,62 +16,50 @@ from omegaconf import DictConfig
 class _Launcher(Launcher):
     """Passes everything on to a launcher of dlkit.sweeps."""
 
-    def __init__(self, **options: Any) -> None:
-        self.inner = self.make(options)
+    target: str  # its dotted name; what it takes are the options
 
-    @abstractmethod
-    def make(self, options: dict[str, Any]) -> Launcher:
-        """The launcher, whose module is imported here only."""
+    def __init__(self, **options: Any) -> None:
+        self.inner = _found(self.target)(**options)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.inner.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        return self.inner.launch(job_overrides, initial_job_idx)
+        returns: Sequence[JobReturn] = self.inner.launch(job_overrides, initial_job_idx)
+        return returns
 
 
 class LocalLauncher(_Launcher):
-    """`hydra/launcher=local`; see dlkit.sweeps.local."""
+    """`hydra/launcher=local`"""
 
-    def make(self, options: dict[str, Any]) -> Launcher:
-        from dlkit.sweeps.local import Local
-
-        return Local(**options)
+    target = "dlkit.sweeps.local.Local"
 
 
 class RayLauncher(_Launcher):
-    """`hydra/launcher=ray`; see dlkit.sweeps.ray_cluster."""
+    """`hydra/launcher=ray`"""
 
-    def make(self, options: dict[str, Any]) -> Launcher:
-        from dlkit.sweeps.ray_cluster import Ray
-
-        return Ray(**options)
+    target = "dlkit.sweeps.ray_cluster.Ray"
 
 
 class SlurmLauncher(_Launcher):
-    """`hydra/launcher=slurm`; see dlkit.sweeps.slurm."""
+    """`hydra/launcher=slurm`"""
 
-    def make(self, options: dict[str, Any]) -> Launcher:
-        from dlkit.sweeps.slurm import Slurm
-
-        return Slurm(**options)
+    target = "dlkit.sweeps.slurm.Slurm"
 
 
 class _Sweeper(Sweeper):
     """Passes everything on to a sweeper of dlkit.sweeps, which is made where its mistakes can be answered."""
 
+    target: str
+
     def __init__(self, **options: Any) -> None:
         self.options = options
-
-    @abstractmethod
-    def make(self, options: dict[str, Any]) -> Any:
-        """The sweeper, whose module is imported here only."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from dlkit.mistakes import answered
 
         with answered():
-            self.inner = self.make(self.options)
+            self.inner = _found(self.target)(**self.options)
         self.inner.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -79,18 +67,17 @@ class _Sweeper(Sweeper):
 
 
 class GridSweeper(_Sweeper):
-    """`hydra/sweeper=grid`; see dlkit.sweeps.grid."""
+    """`hydra/sweeper=grid`"""
 
-    def make(self, options: dict[str, Any]) -> Any:
-        from dlkit.sweeps.grid import Grid
-
-        return Grid(**options)
+    target = "dlkit.sweeps.grid.Grid"
 
 
 class OptunaSweeper(_Sweeper):
-    """`hydra/sweeper=optuna`; see dlkit.sweeps.search."""
+    """`hydra/sweeper=optuna`"""
 
-    def make(self, options: dict[str, Any]) -> Any:
-        from dlkit.sweeps.search import Search
+    target = "dlkit.sweeps.search.Search"
 
-        return Search(**options)
+
+def _found(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(import_module(module), name)

@@ -30,7 +30,7 @@ from dlkit.cli.preflight.loose import judge_loose
 from dlkit.cli.preflight.nodes import Judge, plain
 from dlkit.cli.preflight.overrides import parse, singles
 from dlkit.cli.preflight.points import Condition, Points, conditions_of
-from dlkit.cli.preflight.sweeps import hydras_own, is_drawn, is_local, of_jobs, params
+from dlkit.cli.preflight.sweeps import hydras_own, is_drawn, is_local, of_jobs, of_plugins, params
 from dlkit.cli.preflight.words import did_you_mean
 from dlkit.sweeps.compose import Composer
 
@@ -146,6 +146,7 @@ def _judge(hydra: Hydra, config_name: str, line: command_line.Line, checked: Che
         more = _sorted(params(config, checked.overrides) if checked.multirun else [], groups, checked)
         chosen, others = more[0] + chosen, more[1] + others
     if checked.multirun and config is not None:
+        checked.mistakes += of_plugins(config)
         drawn = is_drawn(config)
         intervals = [one for one in others if one.is_interval_sweep() and not drawn]
         checked.mistakes += [f"{one.input_line}: {FOR_SEARCH}" for one in intervals]

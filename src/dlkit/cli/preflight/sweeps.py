@@ -12,6 +12,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from dlkit.cli.preflight.signatures import signature
+from dlkit.cli.preflight.values import mistakes
 from dlkit.settings import as_text
 
 HYDRAS = ("hydra.", "hydra/")
@@ -31,6 +33,21 @@ def params(config: DictConfig, typed: Iterable[str]) -> list[str]:
     known = {text.partition("=")[0].lstrip("+~") for text in typed}
     found = config.hydra.sweeper.get("params") or {}
     return [f"{key}={as_text(value)}" for key, value in found.items() if str(key).lstrip("+~") not in known]
+
+
+def of_plugins(config: DictConfig) -> list[str]:
+    """The mistakes in the options of dlkit's launchers and sweepers."""
+    import hydra_plugins.dlkit_sweeps as plugins
+
+    lines = []
+    for part in ("launcher", "sweeper"):
+        options: dict[str, Any] = OmegaConf.to_container(config.hydra[part])  # type: ignore[assignment]
+        module, _, name = str(options.get("_target_")).rpartition(".")
+        if module == plugins.__name__:
+            for option, takes in signature(getattr(plugins, name).target).parameters.items():
+                if option in options:
+                    lines += mistakes(f"hydra.{part}.{option}", options[option], takes.annotation)
+    return lines
 
 
 def is_drawn(config: DictConfig) -> bool:
