@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path, PosixPath
+from threading import Thread, Timer
+from time import sleep
 
 import pytest
 import torch
 
 from dlkit import rundir
-from dlkit.rundir import environment, git_state, load, plain, remove_empty, save, whole, write_json, write_text
+from dlkit.records import is_running
+from dlkit.rundir import environment, git_state, load, locked, plain, remove_empty, save, whole, write_json, write_text
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
@@ -139,3 +144,32 @@ def test_the_environment_names_versions_device_arguments_and_data() -> None:
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rundir, "PACKAGES", ("torch", "no-such-package"))
     assert environment([], torch.device("cpu"), "")["versions"]["no-such-package"] is None
+
+
+def test_a_lock_is_waited_for_where_somebody_only_asks_whether_it_is_held(tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        Timer(0.05, lambda: fcntl.flock(file, fcntl.LOCK_UN)).start()
+        with locked(tmp_path):
+            assert is_running(tmp_path)
+    assert not is_running(tmp_path)
+
+
+def test_a_lock_that_is_given_back_while_others_wait_is_taken_by_one_of_them(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            with suppress(ValueError), locked(tmp_path):
+                inside.append(number)
+                most.append(len(inside))
+                sleep(0.0005)
+                inside.remove(number)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}

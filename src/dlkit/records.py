@@ -15,6 +15,8 @@ from dlkit.runs import read_json
 from dlkit.settings import GROUPS, leaves
 
 TAIL = 65536  # bytes at the end of metrics.jsonl, enough for the last figures of every kind
+HEADLINES = ("accuracy", "r2", "loss")  # the figure that a run is judged by: the first that it has
+HIGHER = ("accuracy", "r2")  # of these more is better, of all others less
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads a config in 0.7 ms, PyYAML in 5
 
 

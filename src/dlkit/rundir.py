@@ -13,12 +13,14 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pickle import UnpicklingError
+from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # who only writes a text, or holds a lock, does not wait for torch
     import torch
 
 PACKAGES = ("dlkit", "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "scikit-learn", "tensorboard")
+ASKING = 0.2  # seconds in which a lock may be held by who only asks whether it is
 
 
 @contextmanager
@@ -79,14 +81,7 @@ def plain(value: Any) -> Any:
 def locked(folder: Path) -> Iterator[None]:
     """Keeps every other process out of the folder. Raises ValueError where one is at work in it."""
     path = folder / ".lock"
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            lock(file)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f"{folder}: process {file.read() or '?'} is at work there; wait for it, or end it"
-            ) from None
+    with _lock(path) as file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -96,13 +91,38 @@ def locked(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def lock(file: IO[str]) -> None:
-    """Locks a file until it is closed or its process ends. Raises BlockingIOError where another process holds it."""
+def _lock(path: Path) -> IO[str]:
+    """The file, locked until it is closed or its process ends. Raises ValueError where another process holds it."""
+    until = monotonic() + ASKING
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        if _locks(file) and _is_at(path, file):  # else who held it has removed the file, and another may stand there
+            return file
+        file.seek(0)
+        holder = file.read() or "?"
+        file.close()
+        if monotonic() > until:
+            raise ValueError(f"{path.parent}: process {holder} is at work there; wait for it, or end it")
+        sleep(0.01)
+
+
+def _locks(file: IO[str]) -> bool:
     try:
         import fcntl
     except ImportError:  # not on Windows, where two processes in one folder are the user's care
-        return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def remove_empty(folder: Path) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from small_sweeps import SMALL, end_all, ended, results, start, sweep, wait_until, workers
 
-from dlkit.sweeps import local
-from dlkit.sweeps.local import Local, Slot, slots
+from dlkit.sweeps import room
 from dlkit.sweeps.plan import Plan
+from dlkit.sweeps.room import Slot, slots
 
 FOLDER = Path("outputs/sweeps/s")
 LONG = (*SMALL, "data=digits", "trainer.epochs=100000", "trainer.save_every=1", "trainer.threads=1")
@@ -144,14 +144,8 @@ def test_gpus_are_shared_out_and_no_job_sees_another_ones(monkeypatch: pytest.Mo
 def test_without_gpus_jobs_share_the_cpus_and_memory_limits_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    monkeypatch.setattr(local, "free_memory", lambda: 64.0)
+    monkeypatch.setattr(room, "free_memory", lambda: 64.0)
     assert slots(None, 1, wants_gpu=True) == [Slot(None, 1)] * 8
     assert slots(2, 1, wants_gpu=True) == [Slot(None, 4)] * 2
-    monkeypatch.setattr(local, "free_memory", lambda: 3 * local.EACH)
+    monkeypatch.setattr(room, "free_memory", lambda: 3 * room.EACH)
     assert slots(None, 1, wants_gpu=True) == [Slot(None, 2)] * 3
-
-
-@pytest.mark.parametrize("option", ["n_jobs", "jobs_per_gpu"])
-def test_options_of_the_launcher_have_ranges(option: str) -> None:
-    with pytest.raises(ValueError, match=f"hydra.launcher.{option}=0: expected 1 or more"):
-        Local(**{option: 0})

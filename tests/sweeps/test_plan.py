@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkit.sweeps.plan import Plan, job_name, opened, sweep_name
+from dlkit.sweeps.plan import Plan, job_name, opened, place, sweep_name
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,17 @@ def test_names_that_no_folder_can_have_stay_apart() -> None:
 def test_a_sweeps_name_says_what_is_fixed_and_what_is_swept_but_not_what_only_names_it() -> None:
     fixed = {"trainer.epochs": "5", "data": "iris", "tags": "[a]"}
     assert sweep_name(fixed, ["model", "seed"]) == "data=iris,trainer.epochs=5-by-model,seed"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/../..", "./"])
+def test_a_sweep_is_named_below_the_folder_of_sweeps(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^sweep=.*: must be the name of a folder in outputs/sweeps$"):
+        place(name, {}, [])
+
+
+def test_where_nothing_is_fixed_or_swept_the_sweep_has_a_folder_of_its_own() -> None:
+    assert place(None, {}, []) == Path("outputs/sweeps/default")
+    assert place("a/b", {}, []) == Path("outputs/sweeps/a/b")
 
 
 def made(*jobs: str, fixed: dict[str, str] | None = None, swept: tuple[str, ...] = ("model", "seed")) -> Plan:
@@ -80,16 +91,18 @@ def test_commands_that_ask_for_the_same_are_noted_once_with_the_last_way_to_run_
         ["seed=0,1"],
         ["hydra.launcher.n_jobs=2", "seed=0,1"],
         ["seed=2"],
-        ["seed=0,1", "hydra.launcher.n_jobs=1"],
+        ["hydra/launcher=slurm", "seed=0,1", "trainer.threads=1"],
     ):
         Path("s").mkdir(exist_ok=True)
         opened(Path("s"), command, {}, ["seed"]).write(Path("s"))
     plan = Plan.read(Path("s"))
     assert plan is not None
-    assert plan.commands == [["seed=2"], ["seed=0,1", "hydra.launcher.n_jobs=1"]]
+    assert plan.commands == [["seed=2"], ["hydra/launcher=slurm", "seed=0,1", "trainer.threads=1"]]
 
 
-def test_a_plan_that_is_damaged_is_none() -> None:
+def test_a_plan_that_is_damaged_is_none_and_is_not_written_over() -> None:
     made("model=mlp seed=0")
     Path("s/sweep.json").write_text('{"name":')
     assert Plan.read(Path("s")) is None
+    with pytest.raises(ValueError, match=r"sweep\.json cannot be read"):
+        opened(Path("s"), [], {}, ["model", "seed"])

@@ -13,10 +13,12 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 
 from dlkit.cli import preflight, train
+from dlkit.cli import sweep as cli_sweep
 from dlkit.cli.preflight import Checked, check, fitting
 from dlkit.settings import config_folder
 from dlkit.sweeps import compose
 from dlkit.sweeps.compose import Composer
+from dlkit.sweeps.plan import opened
 from dlkit.sweeps.rehearsal import Rehearsal
 
 pytestmark = pytest.mark.filterwarnings("ignore:data.batch_size=.* leaves")
@@ -112,6 +114,26 @@ def test_an_interval_is_for_a_search() -> None:
     assert line.startswith("optim.lr=interval(0.1,1): is for a search, hydra/sweeper=optuna")
 
 
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("hydra.launcher.n_jobs=0", "hydra.launcher.n_jobs=0: must be at least 1"),
+        ("hydra.launcher.n_jobs=two", "hydra.launcher.n_jobs=two: must be a whole number of at least 1 or null"),
+        ("hydra/launcher=slurm hydra.launcher.mem_gb=-1", "hydra.launcher.mem_gb=-1: must be greater than 0"),
+        ("hydra/launcher=ray hydra.launcher.retries=-1", "hydra.launcher.retries=-1: must be at least 0"),
+        ("hydra.launcher.n_jobs=1,2", "hydra.launcher.n_jobs=1,2: all jobs share it, give it one value"),
+        ("sweep=a,b", "sweep=a,b: all jobs share it, give it one value"),
+        ("hydra/launcher=local,slurm", "hydra/launcher=local,slurm: all jobs share it, give it one value"),
+    ],
+)
+def test_options_of_the_sweep_itself_are_checked(option: str, line: str) -> None:
+    assert checked(f"seed=0,1 {option}").mistakes == [line]
+
+
+def test_a_sweeps_name_is_refused_where_no_sweep_is_run() -> None:
+    assert check(["sweep=a"], config_folder()).mistakes == ["sweep=a: names a sweep, which needs -m"]
+
+
 def test_jobs_are_composed_as_hydra_composes_them() -> None:
     compose.COMPOSED.clear()
     choices = product(("mlp", "ridge"), ("auto", "mse"), ("mnist_cnn", "spirals"))
@@ -161,6 +183,39 @@ def test_a_dry_run_names_the_jobs_and_leaves_nothing(
     assert lines[1:5] == [f"  model={model},seed={seed}" for model in ("mlp", "logreg") for seed in (0, 1)]
     assert lines[5:] == ["dry run: nothing was trained and nothing was written"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["seed=0,1", "model=mlp,logreg"], ["data=iris-by-seed,model", "  seed=0,model=mlp", "  seed=0,model=logreg"]),
+        (["hydra/sweeper=optuna", "optim.lr=interval(0.1,1)"], ["data=iris,search=tpe-by-optim.lr", "dry run: "]),
+        (["hydra.sweep.dir='a b'", "seed=0,1"], ["jobs: a b", "  seed=0", "  seed=1"]),
+    ],
+)
+def test_a_dry_run_has_the_names_that_the_sweep_will_have(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: list[str]
+) -> None:
+    monkeypatch.setattr(fitting, "misfits", lambda checked: [])
+    assert run(monkeypatch, "-m", "data=iris", "dry_run=true", *words) == 0
+    first, *rest = said
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(first)
+    assert all(line.startswith(name) for line, name in zip(lines[1:], rest, strict=False))
+
+
+def test_a_sweep_in_any_folder_is_found_again_and_checked_as_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fitting, "misfits", lambda checked: [])
+    folder = tmp_path / "it's me, C:\\"
+    folder.mkdir()
+    plan = opened(folder, ["data=iris", "seed=0,1"], {"data": "iris"}, ["seed"])
+    plan.write(folder)
+    with pytest.raises(SystemExit) as end:
+        cli_sweep.main(["resume", str(folder), "dry_run=true"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"sweep   2 jobs: {folder.name}\n")
 
 
 def test_a_dry_run_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

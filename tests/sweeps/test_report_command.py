@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +60,7 @@ def test_the_command_prints_the_groups_the_best_what_failed_and_where_the_files_
     assert "12 jobs: 8 finished, 3 failed, 1 waiting" in out
     assert "Best: model=cnn, optim.lr=0.1: test accuracy 0.8600 ± 0.0100 (n=3" in out
     assert "  model=cnn,optim.lr=1,seed=0: the loss is not finite\n    outputs/sweeps/s/model=cnn" in out
+    assert "\n`dlkit sweep resume outputs/sweeps/s hydra.launcher.rerun_failed=true` begins them again\n" in out
     assert "1 waiting: model=mlp,optim.lr=1,seed=2\n`dlkit sweep resume outputs/sweeps/s`" in out
     assert out.endswith("".join(f"{folder / name}\n" for name in FILES))
 
@@ -173,11 +173,3 @@ def test_a_report_that_fails_is_one_line_and_changes_no_exit_code(
     captured = capsys.readouterr()
     assert end.value.code == code and "Best: model=cnn" in captured.out
     assert captured.err == f"warning: no report: RuntimeError: no room; `dlkit report {folder}` tries again\n"
-
-
-def test_a_dry_run_has_no_report(capsys: Capture) -> None:
-    plan = sweep() / "sweep.json"
-    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"fixed": {"dry_run": "true"}}))
-    with pytest.raises(SystemExit):
-        close(returned(""), plan.parent)
-    assert capsys.readouterr().out == "" and not (plan.parent / "report.csv").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from made_sweeps import Swept, end_job, figures, make_sweep
 from scipy import stats
 
+from dlkit.sweeps.plan import SAMPLER
 from dlkit.sweeps.report import read, table
 from dlkit.sweeps.report.figures import Report, report
 from dlkit.sweeps.report.statistics import Comparison, compare, corrected, estimate, mean_of_means
@@ -250,6 +252,20 @@ def test_another_metric_can_be_judged_and_an_unknown_one_names_those_there_are(t
     assert report(sweep, "loss").groups[0].test.mean == 0.25
     with pytest.raises(ValueError, match="--metric acc: no job has val/acc or test/acc; there are accuracy, loss"):
         report(sweep, "acc")
+
+
+def test_a_search_is_judged_by_what_it_optimises(tmp_path: Path) -> None:
+    best = {"metric": "val/loss", "value": 0.1}
+    folder = make_sweep(
+        tmp_path / "s",
+        {"optim.lr": ["0.1", "0.2"]},
+        lambda job: {"metrics": {"val/loss": float(job["optim.lr"]), "val/accuracy": 0.5}, "best": best},
+    )
+    assert report(read.read(folder)).metric == "accuracy"
+    plan = json.loads((folder / "sweep.json").read_text())
+    plan["fixed"][SAMPLER] = "tpe"
+    (folder / "sweep.json").write_text(json.dumps(plan))
+    assert report(read.read(folder)).metric == "loss"
 
 
 def test_the_report_of_a_sweep_that_goes_on_follows_the_files(tmp_path: Path) -> None:

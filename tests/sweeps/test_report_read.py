@@ -38,7 +38,9 @@ def test_a_job_without_a_result_runs_was_killed_or_waits() -> None:
 def test_a_damaged_result_is_a_failure_of_that_job_alone() -> None:
     sweep = make_sweep("s", {"seed": ["0", "1"]}, lambda job: {})
     (sweep / "seed=1" / "result.json").write_text('{"status": "fini')
-    assert [(job.status, job.failed) for job in read.read(sweep).jobs] == [("finished", False), ("damaged", True)]
+    whole, damaged = read.read(sweep).jobs
+    assert (whole.status, whole.failed) == ("finished", False)
+    assert (damaged.status, damaged.failed, damaged.reason) == ("damaged", True, "its result.json cannot be read")
 
 
 def test_the_reason_is_one_line_and_the_log_what_the_job_printed() -> None:

@@ -96,6 +96,7 @@ class Bench:
         self.folder, self.ending = folder, ending
         self.sampler = sampler or optuna.samplers.RandomSampler(seed=0)
         self.names: list[str] = []  # of jobs, as they were begun
+        self.common: dict[str, Any] = {"callbacks": {}}  # of their configs
 
     def trials(self, n: int, space: Space, **options: Any) -> Trials:
         storage = JournalStorage(JournalFileBackend(str(self.folder / "study.journal")))
@@ -104,7 +105,7 @@ class Bench:
 
         def make(given: Sequence[str]) -> Job:
             name = plan.name_of(given)
-            return Job(name, tuple(given), {"callbacks": {}}, {}, str(self.folder / name), "")
+            return Job(name, tuple(given), self.common, {}, str(self.folder / name), "")
 
         return Trials(study, space, plan, self.folder, make, n, **options)
 
@@ -281,6 +282,7 @@ def test_a_run_that_can_be_pruned_is_trusted_like_any_other(tmp_path: Path) -> N
     known = Medians(tmp_path / "pruning.json", "val/loss", higher=False)
     job = bench.trials(1, Space({"x": X}, {}, []), medians=known).next()
     assert job
+    assert bench.common == {"callbacks": {}}  # other searches may have it, too
     (name, target), *others = targets(job.config)
     assert (name, target, others) == ("callbacks.prune._target_", "dlkit.callbacks.prune.Prune", [])
     assert is_allowed(target)

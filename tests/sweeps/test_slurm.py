@@ -46,12 +46,6 @@ def test_the_options_in_the_file_are_those_of_the_launcher_with_its_defaults() -
     assert options == {name: options[name] if not one.default else one.default for name, one in parameters.items()}
 
 
-@pytest.mark.parametrize("option", ["timeout_min", "cpus_per_task", "array_parallelism", "max_num_timeout", "retries"])
-def test_options_of_the_launcher_have_ranges(option: str) -> None:
-    with pytest.raises(ValueError, match=f"hydra.launcher.{option}=-1: expected [01] or more"):
-        Slurm(**{option: -1})
-
-
 def test_without_slurm_the_answer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match=r"^hydra/launcher=slurm: .*$"):

@@ -78,9 +78,14 @@ def test_the_shipped_study_is_right() -> None:
 
 def test_a_study_runs_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "_rehearsed", lambda configs, here: [[] for _ in configs])
+    (tmp_path / "mine" / "main.yaml").write_text("defaults: [train, _self_]\n")
     with pytest.raises(SystemExit) as end:
-        train.main(["--config-dir=mine", "experiment=study", "model=logreg", "seed=0", "sweep=s", "callbacks=minimal"])
+        words = ("experiment=study", "model=logreg", "seed=0", "sweep=s", "callbacks=minimal")
+        launcher = [f"hydra.launcher.{option}" for option in ("n_jobs=1", "n_jobs=2", "rerun_failed=true")]
+        train.main(["--config-dir=mine", "--config-name=main", *launcher, *words])
     assert end.value.code == 0
     folder = tmp_path / "outputs" / "sweeps" / "s"
     ended = {path.parent.name: json.loads(path.read_text())["status"] for path in folder.glob("*/result.json")}
     assert ended == {"optim.lr=0.1": "finished", "optim.lr=0.01": "finished"}
+    (command,) = json.loads((folder / "sweep.json").read_text())["commands"]  # for `dlkit sweep resume`
+    assert command == ["--config-dir", str(tmp_path / "mine"), "--config-name", "main", launcher[1], *words]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlkit.cli.preflight import Checked
 from dlkit.cli.preflight.points import Point
-from dlkit.sweeps.plan import ROOT, opened, split, sweep_name
+from dlkit.sweeps.plan import SAMPLER, opened, place, split
 
 
 def wanted(checked: Checked) -> bool:
@@ -26,13 +26,15 @@ def show(checked: Checked) -> None:
     config, _ = checked.composer.compose([*points.fixed, *first])
     fixed, swept = dict(map(split, points.fixed)), list(dict(map(split, first)))
     fixed.pop("dry_run", None)  # the sweep itself has it not
-    typed = [text.partition("=")[2] for text in checked.overrides if text.startswith("hydra.sweep.dir=")]
-    folder = Path(typed[-1]) if typed else ROOT / str(config["sweep"] or sweep_name(fixed, swept))
-    opened(folder, [], fixed, swept)
+    if points.drawn and (sampler := checked.hydra.sweeper.get("sampler")):
+        fixed[SAMPLER] = sampler
+    typed = any(text.startswith("hydra.sweep.dir=") for text in checked.overrides)
+    folder = Path(checked.hydra.sweep.dir) if typed else place(config["sweep"], fixed, swept)
+    plan = opened(folder, [], fixed, swept)
     if points.drawn:
         print(f"search  over {', '.join(swept)}, its ends and choices checked: {folder}")
     else:
-        print(f"sweep   {len(points):,} jobs: {folder}")
+        print(f"sweep   {len(points):,} {'job' if len(points) == 1 else 'jobs'}: {folder}")
         for point in points:
-            print(f"  {points.name(point)}")
+            print(f"  {plan.name_of(point)}")
     print("dry run: nothing was trained and nothing was written")

@@ -20,11 +20,10 @@ from dlkit import records, runs
 from dlkit.cli import curves
 from dlkit.cli.arguments import Parser
 from dlkit.mistakes import answered
-from dlkit.records import Record
+from dlkit.records import HEADLINES, Record
 from dlkit.trust import flag, is_allowed, targets
 
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
-FIGURES = ("accuracy", "r2", "loss")  # of the validation split, the first that a run has gets a curve beside the losses
 LONGEST = 60  # characters of a curve
 
 
@@ -124,7 +123,7 @@ def ended(record: Record) -> Iterator[tuple[str, str]]:
 def drawn(folder: Path, room: int) -> Iterator[str]:
     """The curves of the losses and of what the validation split is judged by."""
     found = curves.read(folder / "metrics.jsonl")
-    judged = next((f"val/{name}" for name in FIGURES if f"val/{name}" in found), "")
+    judged = next((f"val/{name}" for name in HEADLINES if f"val/{name}" in found), "")
     names = [name for name in dict.fromkeys(("train/loss", "val/loss", judged)) if name in found]
     texts = {name: curves.described(found[name]) for name in names}
     label = max(map(len, names), default=0) + 2

@@ -25,13 +25,12 @@ from dlkit import records, runs
 from dlkit.cli.arguments import Parser
 from dlkit.cli.selection import Filter, check_keys, is_filter, ordered
 from dlkit.mistakes import answered
-from dlkit.records import Record
+from dlkit.records import HEADLINES, Record
 from dlkit.settings import as_text
 
 Row = dict[str, Any]  # what is known of a run, by key
 COLUMNS = ("when", "run", "status", "model", "data", "epochs", "metric", "val", "test", "seconds")
 NARROW = ("when", "seconds", "epochs", "model", "data")  # left out first where the terminal is narrow
-HEADLINES = ("accuracy", "r2", "loss")  # the figure shown: the first that a run has
 STYLES = {"running": "green", "interrupted": "yellow", "killed": "yellow", "failed": "red", "damaged": "red"}
 
 

@@ -18,6 +18,8 @@ from dlkit.sweeps.report import read
 
 def main(args: list[str] | None = None) -> None:
     """Runs the commands again that the sweep is made of; exits with the worst of their exit codes."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
     from dlkit.cli import train
 
     parser = Parser("sweep", __doc__)
@@ -31,10 +33,11 @@ def main(args: list[str] | None = None) -> None:
         os.chdir(found.folder)
     if folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
+    place = QuotedString(str(folder), Quote.single).with_quotes()
     worst = 0
     for command in found.commands:
         try:
-            train.main(["-m", *command, f"hydra.sweep.dir='{folder}'", *flags.options])
+            train.main(["-m", *command, f"hydra.sweep.dir={place}", *flags.options])
         except SystemExit as end:
             worst = max(worst, int(end.code or 0))
         if worst > 128:  # a signal is meant for all

@@ -28,8 +28,10 @@ def main(args: list[str] | None = None) -> None:
         checked = resume.check(sys.argv[1:] if args is None else args)
         if checked.trains_sweep:
             from dlkit.cli.preflight.fitting import misfits
+            from dlkit.log import console
 
-            checked.mistakes += misfits(checked)
+            with console.status("checking all jobs"):
+                checked.mistakes += misfits(checked)
         if checked.mistakes:
             causes = checked.causes if checked.debug else None
             preflight.refuse(checked.mistakes, causes, most=MOST if checked.trains_sweep else 3)
@@ -79,7 +81,11 @@ def _through_hydra(argv: list[str]) -> None:
         return codes[-1]
 
     sys.argv = [sys.argv[0], *argv]
-    hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(task)()
+    try:
+        hydra.main(config_path=str(config_folder()), config_name="train", version_base="1.3")(task)()
+    except KeyboardInterrupt:  # before there was anything to end
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     sys.exit(max(codes, default=0))
 
 

@@ -9,8 +9,6 @@ from typing import NoReturn
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from dlkit.sweeps.plan import Plan
-
 
 def close(returns: Sequence[JobReturn], folder: Path) -> NoReturn:
     """Reports on the sweep in this folder and ends the program: 0, 1 where jobs failed, 130 after Ctrl-C."""
@@ -32,9 +30,6 @@ def _report(folder: Path) -> None:
     folder = folder.absolute()
     if folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
-    plan = Plan.read(folder)
-    if plan is None or plan.fixed.get("dry_run", "false").lower() == "true":
-        return
     try:
         from dlkit.sweeps.report.show import show
 

@@ -16,7 +16,9 @@ from dlkit.mistakes import answered
 from dlkit.rundir import locked
 from dlkit.sweeps.closing import close
 from dlkit.sweeps.launcher import SweepLauncher
-from dlkit.sweeps.plan import ROOT, opened, split, sweep_name
+from dlkit.sweeps.plan import opened, place, split
+
+ONCE = ("hydra.mode=", "hydra.sweep.dir=", "hydra.launcher.rerun_failed=")
 
 
 class Grid:
@@ -57,7 +59,7 @@ def folder_of(config: DictConfig, fixed: Mapping[str, str], swept: list[str]) ->
     typed = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
     if typed:
         return Path(config.hydra.sweep.dir)
-    return ROOT / str(config.sweep or sweep_name(fixed, swept))
+    return place(config.sweep, fixed, swept)
 
 
 def launcher_of(config: DictConfig, context: HydraContext, task: TaskFunction, folder: Path) -> SweepLauncher:
@@ -75,8 +77,11 @@ def launcher_of(config: DictConfig, context: HydraContext, task: TaskFunction, f
 
 
 def command(config: DictConfig, arguments: Sequence[str]) -> list[str]:
-    """What was typed behind `dlkit train -m`, but for where the sweep is."""
+    """What was typed behind `dlkit train -m`, but for where the sweep is, and what is for one start of it only."""
     sources = config.hydra.runtime.config_sources
-    folders = [str(source.path) for source in sources if source.provider == "command-line"]
-    hydra = [text for text in config.hydra.overrides.hydra if not text.startswith(("hydra.mode=", "hydra.sweep.dir="))]
-    return [*(word for folder in folders for word in ("--config-dir", folder)), *hydra, *arguments]
+    given = [word for one in sources if one.provider == "command-line" for word in ("--config-dir", str(one.path))]
+    name = config.hydra.job.config_name
+    given += ["--config-name", name] if name != "train" else []
+    hydra = [text for text in config.hydra.overrides.hydra if not text.startswith(ONCE)]
+    last = {text.partition("=")[0]: text for text in hydra}  # `dlkit sweep resume` adds some each time
+    return [*given, *last.values(), *arguments]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
@@ -17,6 +16,7 @@ from dlkit.begin import start
 from dlkit.mistakes import cause, is_mistake
 from dlkit.records import is_running
 from dlkit.rundir import write_json
+from dlkit.runs import read_json
 
 GRACE = 30.0  # seconds that a run has to save itself once it is to end
 DONE = ("finished", "stopped")  # of status: nothing is left to do
@@ -42,7 +42,6 @@ class Outcome:
     status: str  # as in result.json; killed, where its process was
     reason: str = ""
     value: float | None = None  # the best value of the figure that the checkpoint callback watches
-    signal: int = 0  # that ended it
 
     @property
     def done(self) -> bool:
@@ -50,17 +49,17 @@ class Outcome:
 
 
 def known(job: Job) -> Outcome | None:
-    """What the job's folder says of how it ended; None where it did not."""
-    try:
-        result = json.loads((Path(job.folder) / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """What the job's folder says of how it ended; None where it did not, or its file is damaged."""
+    result = read_json(Path(job.folder) / "result.json")
+    if "status" not in result:
         return None
     best = result.get("best") or {}
-    return Outcome(job.name, result["status"], result.get("reason") or "", best.get("value"), result.get("signal", 0))
+    return Outcome(job.name, result["status"], result.get("reason") or "", best.get("value"))
 
 
-def work(job: Job) -> Outcome:
-    """Trains the job in its folder, from where an earlier attempt stopped; does nothing where it is done.
+def work(job: Job, patience: float = GRACE) -> Outcome:
+    """Trains the job in its folder, from where an earlier attempt stopped; does nothing where it is done. Waits for
+    `patience` seconds where that attempt is still at work there.
 
     Never raises for what fails in it: a mistake in its config or data is put into result.json, as run() puts what it
     raises, and the traceback is printed.
@@ -71,16 +70,17 @@ def work(job: Job) -> Outcome:
     os.chdir(job.cwd)
     if job.cwd not in sys.path:  # a user's own classes
         sys.path.insert(0, job.cwd)
-    _wait_until_free(folder)
-    if (before := known(job)) is not None and before.status == "failed":
-        (folder / "result.json").unlink()
+    if not _is_free(folder, patience):
+        return Outcome(job.name, "killed", f"{folder}: is still locked by an earlier attempt, after {patience:.0f} s")
+    if (before := known(job)) is None or before.status == "failed":
+        (folder / "result.json").unlink(missing_ok=True)
     cfg = OmegaConf.create({**job.config, "run_dir": job.folder, "resume": "auto"})
     try:
         begin = start(cfg, job.choices)
         if not begin.ended:
             run(begin.config, begin.folder, job.overrides, begin.resumes, job.choices)
     except KeyboardInterrupt:
-        return Outcome(job.name, "interrupted", "SIGINT", signal=2)
+        return Outcome(job.name, "interrupted", "SIGINT")
     except Exception as error:
         found = cause(error)
         if not is_mistake(found):
@@ -90,14 +90,18 @@ def work(job: Job) -> Outcome:
         reason = str(found) if is_mistake(found) else f"{type(found).__name__}: {found}"
         refused(job, reason)
         return known(job) or Outcome(job.name, "failed", reason)
-    return known(job) or Outcome(job.name, "finished")  # of a dry run nothing is left
+    return known(job) or Outcome(job.name, "finished")
 
 
-def _wait_until_free(folder: Path) -> None:
-    """An earlier attempt whose launcher was killed may still be saving itself."""
-    until = monotonic() + GRACE
-    while is_running(folder) and monotonic() < until:
+def _is_free(folder: Path, patience: float) -> bool:
+    """Waits until no process holds the folder; whether that came true. An earlier attempt whose launcher was killed may
+    still be saving itself; of a dead machine a shared disk has to notice."""
+    until = monotonic() + patience
+    while running := is_running(folder):
+        if monotonic() > until:
+            break
         sleep(0.1)
+    return not running
 
 
 def refused(job: Job, reason: str) -> None:

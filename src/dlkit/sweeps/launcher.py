@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from dlkit.log import console
 from dlkit.rundir import locked
 from dlkit.sweeps.compose import Composer
 from dlkit.sweeps.jobs import Job, Outcome, known
@@ -50,12 +50,10 @@ class SweepLauncher(Launcher):
         have begun already. What fails in a job is no error here; where the sweep was interrupted, what did not end
         is `interrupted` or `waiting`."""
 
+    @abstractmethod
     def feed(self, source: Source, live: Live, at_once: int) -> None:
-        """Runs the jobs of a source until it has none: here so many at once, all of which are waited for; subclasses
-        that can fill each place as it becomes free do so."""
-        while jobs := list(islice(iter(source.next, None), at_once)):
-            for job, outcome in zip(jobs, self.execute(jobs, live), strict=True):
-                source.ended(job, outcome)
+        """Runs the jobs of a source until it has none, the next one as soon as there is room; `at_once` says for how
+        many, where the launcher does not know."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Hydra's entry: JobReturns in the order of the jobs, whose value is an `Outcome`."""
@@ -72,6 +70,8 @@ class SweepLauncher(Launcher):
                 with Live({job.name: job for job in jobs}, ended, folder) as live:
                     outcomes = self.execute(todo, live)
                 ended |= {job.name: outcome for job, outcome in zip(todo, outcomes, strict=True)}
+            else:
+                console.print("sweep   all jobs ended before, there is nothing to run", markup=False)
         return [returned(job, ended[job.name]) for job in jobs]
 
     def maker(self, plan: Plan, folder: Path) -> Callable[[Sequence[str]], Job]:
@@ -85,7 +85,7 @@ class SweepLauncher(Launcher):
     def _job(self, composer: Composer, plan: Plan, folder: Path, overrides: list[str]) -> Job:
         config, choices = composer.compose(overrides)
         name = plan.name_of(overrides)
-        given = tuple(text for text in overrides if not text.startswith(("hydra.", "hydra/")))
+        given = tuple(text for text in overrides if not text.startswith(("hydra.", "hydra/", "sweep=")))
         return Job(name, given, config, choices, str(folder / name), str(Path.cwd()))
 
 

@@ -13,10 +13,10 @@ from rich.live import Live as RichLive
 from rich.table import Table
 
 from dlkit.log import console
+from dlkit.records import HIGHER
 from dlkit.sweeps.jobs import Job, Outcome
 
 SHOWN = 12  # running jobs that are listed
-HIGHER = ("accuracy", "r2")  # of these figures more is better
 
 
 class Live:
@@ -51,7 +51,8 @@ class Live:
         before = f", {len(self.ended):,} of them ended before" if self.ended else ""
         here = Path.cwd()
         folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
-        console.print(f"sweep   {self.total:,} jobs{before}; {how}: {folder}", soft_wrap=True, markup=False)
+        jobs = "job" if self.total == 1 else "jobs"
+        console.print(f"sweep   {self.total:,} {jobs}{before}; {how}: {folder}", soft_wrap=True, markup=False)
 
     def __call__(
         self, event: Literal["start", "requeue", "end", "tick"], job: Job | None, outcome: Outcome | None
@@ -62,6 +63,7 @@ class Live:
             self.ended.pop(job.name, None)
         elif event == "requeue" and job:
             self.running.pop(job.name, None)
+            self.ended.pop(job.name, None)
             console.print(f"{job.name}  is in the queue again, from its checkpoint", soft_wrap=True, markup=False)
         elif job and outcome:
             self.took.append(monotonic() - self.running.pop(job.name, monotonic()))
@@ -84,7 +86,7 @@ class Live:
         if self.live and outcome.done:
             return
         value = f", best {monitor(job)} {outcome.value:.4g}" if outcome.value is not None else ""
-        why = f": {outcome.reason.splitlines()[0]}" if outcome.reason else ""
+        why = f": {outcome.reason.splitlines()[0]}" if outcome.reason and outcome.status != "interrupted" else ""
         count = f"{len(self.ended)}/{max(self.total, len(self.ended))}"
         print_line = self.live.console.print if self.live else console.print
         print_line(f"{count}  {job.name}  {outcome.status}{why}{value}", soft_wrap=True, markup=False)

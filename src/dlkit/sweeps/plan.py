@@ -14,6 +14,8 @@ from dlkit.begin import MACHINE, NAMES, within
 from dlkit.rundir import write_json
 
 ROOT = Path("outputs") / "sweeps"
+SAMPLER = "hydra.sweeper.sampler"  # among what all jobs of a search share
+HOW = re.compile(r"hydra[./](?!sweeper\.params)")  # options of Hydra's own, but for what a file of a study may hold
 LONGEST = 120  # letters of a folder's name; file systems take 255 bytes
 
 
@@ -64,9 +66,12 @@ class Plan:
 def opened(folder: Path, command: Sequence[str], fixed: Mapping[str, str], swept: Sequence[str]) -> Plan:
     """The plan of a new sweep, or that of the folder to go on with.
 
-    Raises ValueError where the folder has a sweep of other options: its jobs' names would not tell them apart.
+    Raises ValueError where the folder has a sweep of other options, whose jobs' names would not tell them apart, or one
+    that cannot be read, whose jobs would be forgotten.
     """
     plan = Plan.read(folder)
+    if plan is None and (folder / "sweep.json").exists():
+        raise ValueError(f"{folder}: its sweep.json cannot be read; restore it, or take another name, sweep=NAME")
     if plan is None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         here = str(Path.cwd())
@@ -87,7 +92,7 @@ def opened(folder: Path, command: Sequence[str], fixed: Mapping[str, str], swept
 
 def _asks(command: Sequence[str]) -> list[str]:
     """What a command asks for, but for how and where it is run."""
-    return [word for word in command if not word.startswith("hydra.")]
+    return [word for word in command if not within(split(word)[0], (*MACHINE, *NAMES)) and not HOW.match(word)]
 
 
 def split(override: str) -> tuple[str, str]:
@@ -101,10 +106,18 @@ def job_name(swept: Mapping[str, str]) -> str:
     return _folder_name(",".join(f"{key}={value}" for key, value in swept.items()) or "only")
 
 
+def place(name: str | None, fixed: Mapping[str, str], swept: Sequence[str]) -> Path:
+    """The folder of the sweep with this name; None or empty: one made from its options."""
+    if name and (".." in Path(name).parts or not Path(name).parts):
+        raise ValueError(f"sweep={name}: must be the name of a folder in {ROOT}")
+    return ROOT / (name or sweep_name(fixed, swept))
+
+
 def sweep_name(fixed: Mapping[str, str], swept: Sequence[str]) -> str:
     """The folder's name of a sweep, made from what all jobs share and from what is swept."""
-    shared = ",".join(f"{key}={value}" for key, value in sorted(fixed.items()) if key not in NAMES)
-    return _folder_name("-by-".join(filter(None, (shared, ",".join(swept)))))
+    named = {"search" if key == SAMPLER else key: value for key, value in fixed.items() if key not in NAMES}
+    shared = ",".join(f"{key}={value}" for key, value in sorted(named.items()))
+    return _folder_name("-by-".join(filter(None, (shared, ",".join(swept)))) or "default")
 
 
 def _folder_name(text: str) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlkit.log import console
+from dlkit.sweeps.backlog import Backlog
 from dlkit.sweeps.jobs import Job, Outcome, known
 from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
-from dlkit.sweeps.local import Event, Stop, stopping
+from dlkit.sweeps.local import Event
+from dlkit.sweeps.processes import Stop, stopping
 from dlkit.sweeps.ray_task import run_task
 from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
@@ -143,13 +144,11 @@ def run_jobs(
 
     Ctrl-C, or a signal to end, is passed on to all jobs, which save themselves; a second one ends them at once.
     """
-    outcomes: dict[str, Outcome] = {}
-    lost: Counter[str] = Counter()
-    queue, tasks = deque(jobs), dict[Any, Task]()
+    backlog, tasks = Backlog(jobs, source, retries, again=("killed",)), dict[Any, Task]()
     with stopping() as stop:
         while True:
             room = at_once if not stop.asked else 0
-            while len(tasks) < room and (job := queue.popleft() if queue else source and source.next()):
+            while len(tasks) < room and (job := backlog.next()):
                 tasks[submit(job)] = Task(job, _printed(job))
             if not tasks:
                 break
@@ -157,22 +156,17 @@ def run_jobs(
             for reference in ray.wait(list(tasks), timeout=0.25)[0]:
                 task = tasks.pop(reference)
                 outcome = ended(task, reference, asked=bool(stop.asked))
-                lost[task.job.name] += outcome.status == "killed"
-                if outcome.status == "killed" and lost[task.job.name] <= retries and not stop.asked:
-                    queue.append(task.job)
-                else:
-                    outcomes[task.job.name] = outcome
-                    if source:
-                        source.ended(task.job, outcome)
+                again = backlog.end(task.job, outcome, last=bool(stop.asked))
                 if outcome.status != "waiting":
                     event("end", task.job, outcome)
+                if again:
+                    event("requeue", task.job, None)
             for task in tasks.values():
                 if not task.seen and task.begun:
                     task.seen = True
                     event("start", task.job, None)
             event("tick", None, None)
-    waiting = Outcome("", "waiting", "the sweep was ended before it began")
-    return [outcomes.get(job.name, waiting) for job in jobs]
+    return backlog.outcomes
 
 
 def cancel(tasks: dict[Any, Task], stop: Stop) -> None:
@@ -194,7 +188,8 @@ def ended(task: Task, reference: Any, *, asked: bool) -> Outcome:
     except RayTaskError as error:  # `work` raises nothing of the job's own: something is wrong with the machine
         outcome = Outcome(job.name, "failed", f"{type(error.cause).__name__}: {error.cause}")
     except RayError as error:
-        outcome = Outcome(job.name, "killed", f"{sentence(error)}; see {job.folder}/job.log")
+        status = "interrupted" if asked else "killed"
+        outcome = Outcome(job.name, status, f"{sentence(error)}; see {job.folder}/job.log")
     if outcome.status in ("killed", "interrupted") and (saved := known(job)) is not None and saved.done:
         return saved
     if outcome.status == "interrupted" and not asked:  # by its machine, which is going down

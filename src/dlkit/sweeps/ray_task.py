@@ -8,11 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
-from dlkit.records import is_running
 from dlkit.sweeps.jobs import Job, Outcome, work
-from dlkit.sweeps.local import log_into
+from dlkit.sweeps.processes import log_into
 
 LEASE = 120.0  # seconds; a shared disk gives the locks of a dead machine back so late (NFS 4: 90)
 
@@ -28,12 +26,10 @@ def run_task(job: Job, threads: int) -> Outcome:
         print(f"ray: {here}, process {os.getpid()}", flush=True)
         if not ray.get_gpu_ids():
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        if not _free(folder):
-            return Outcome(job.name, "killed", f"{folder}: is still locked by an earlier attempt, after {LEASE:.0f} s")
         import torch
 
         torch.set_num_threads(threads)  # trainer.threads, where it is set, comes later
-        return work(job)
+        return work(job, patience=LEASE)
 
 
 @contextmanager
@@ -47,12 +43,3 @@ def printing_into(folder: Path) -> Iterator[None]:
         for number, stream in zip(before, (sys.stdout, sys.stderr), strict=True):
             stream.flush()
             os.dup2(number, stream.fileno())
-
-
-def _free(folder: Path) -> bool:
-    """Waits until no process holds the folder; whether that came true. An earlier attempt may still be saving itself,
-    or its machine is dead and the disk has yet to notice."""
-    until = monotonic() + LEASE
-    while is_running(folder) and monotonic() < until:
-        sleep(0.2)
-    return not is_running(folder)

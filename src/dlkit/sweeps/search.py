@@ -21,7 +21,7 @@ from dlkit.sweeps.closing import end
 from dlkit.sweeps.grid import command, folder_of, launcher_of
 from dlkit.sweeps.jobs import Job
 from dlkit.sweeps.live import Live, higher, monitor
-from dlkit.sweeps.plan import opened, split
+from dlkit.sweeps.plan import SAMPLER, opened, split
 from dlkit.sweeps.pruning import Medians
 from dlkit.sweeps.report.read import REPEATS
 
@@ -76,12 +76,10 @@ class Search:
         with answered():
             last = self._options(arguments)
             space = _space(last)
-            fixed = dict(map(split, space.fixed))
+            fixed = {SAMPLER: self.sampler, **dict(map(split, space.fixed))}
             swept = [key for key, one in last.items() if one.is_sweep_override()]
-            folder = folder_of(self.config, {"search": self.sampler, **fixed}, swept).absolute()
-            plan = opened(
-                folder, command(self.config, arguments), {**fixed, "hydra.sweeper.sampler": self.sampler}, swept
-            )
+            folder = folder_of(self.config, fixed, swept).absolute()
+            plan = opened(folder, command(self.config, arguments), fixed, swept)
             launcher = launcher_of(self.config, self.context, self.task, folder)
             make = launcher.maker(plan, folder)
             metric, rises = self._aim(make(space.fixed))

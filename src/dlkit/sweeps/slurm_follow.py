@@ -17,7 +17,7 @@ from dlkit.log import console
 from dlkit.sweeps.jobs import Job, Outcome, known
 from dlkit.sweeps.launcher import Source
 from dlkit.sweeps.live import Live
-from dlkit.sweeps.local import stopping
+from dlkit.sweeps.processes import stopping
 from dlkit.sweeps.slurm_queue import Entry, Queue
 from dlkit.sweeps.slurm_task import Task
 
@@ -161,8 +161,6 @@ class Following:
         state, code = self.queue.ended(job.name)
         if state in ("", "COMPLETED") and monotonic() - since < SETTLE:
             return None
-        if state == "COMPLETED" and job.config.get("dry_run"):  # leaves nothing
-            return Outcome(job.name, "finished")
         if not state and job.name not in self.begun:
             state = CANCELLED  # of an array's job that had not begun Slurm then knows nothing
         says = f"Slurm says {state or 'nothing of it'}{how(code)}"

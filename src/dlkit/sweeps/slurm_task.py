@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.sweeps.jobs import Job, known, work
-from dlkit.sweeps.local import log_into, watch
+from dlkit.sweeps.processes import log_into, watch
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission

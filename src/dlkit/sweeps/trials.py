@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -154,9 +154,10 @@ class Trials:
 
     def _job(self, options: Sequence[str]) -> Job:
         job = self.make(options)
-        if self.medians:
-            job.config["callbacks"].update(self.medians.callbacks())
-        return job
+        if not self.medians:
+            return job
+        callbacks = {**job.config["callbacks"], **self.medians.callbacks()}
+        return replace(job, config={**job.config, "callbacks": callbacks})  # other jobs share parts of the old one
 
     def _look(self, job: Job, outcome: Outcome) -> None:
         if self.medians:

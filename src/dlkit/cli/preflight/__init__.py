@@ -30,7 +30,7 @@ from dlkit.cli.preflight.loose import judge_loose
 from dlkit.cli.preflight.nodes import Judge, plain
 from dlkit.cli.preflight.overrides import parse, singles
 from dlkit.cli.preflight.points import Condition, Points, conditions_of
-from dlkit.cli.preflight.sweeps import hydras_own, is_drawn, is_local, of_jobs, of_plugins, params
+from dlkit.cli.preflight.sweeps import hydras_own, is_drawn, is_local, of_jobs, of_plugins, one_value, params
 from dlkit.cli.preflight.words import did_you_mean
 from dlkit.sweeps.compose import Composer
 
@@ -54,6 +54,7 @@ class Checked:
     wrong: list[Condition] = field(default_factory=list)  # which of them have mistakes
     composer: Composer | None = None  # of their configs, where nothing is wrong with the line as a whole
     local: bool = True  # whether they will run on this machine
+    hydra: Any = None  # of a sweep: Hydra's own node
 
     @property
     def trains_sweep(self) -> bool:
@@ -146,13 +147,14 @@ def _judge(hydra: Hydra, config_name: str, line: command_line.Line, checked: Che
         more = _sorted(params(config, checked.overrides) if checked.multirun else [], groups, checked)
         chosen, others = more[0] + chosen, more[1] + others
     if checked.multirun and config is not None:
-        checked.mistakes += of_plugins(config)
+        (chosen, first), (others, second) = one_value(chosen), one_value(others)
+        checked.mistakes += [*of_plugins(config), *first, *second]
         drawn = is_drawn(config)
         intervals = [one for one in others if one.is_interval_sweep() and not drawn]
         checked.mistakes += [f"{one.input_line}: {FOR_SEARCH}" for one in intervals]
         others = [one for one in others if one not in intervals]
-        checked.points = Points(of_jobs([*chosen, *others]), drawn)
-        checked.local = is_local(config)
+        checked.points = Points(of_jobs([*chosen, *others], config, line.overrides), drawn)
+        checked.local, checked.hydra = is_local(config), config.hydra
     checked.composer = compositions.composer if not checked.mistakes else None  # else what is asked for is not known
     _judge_compositions(compositions, chosen, others, checked)
     checked.causes = judge.causes
@@ -182,6 +184,8 @@ def _judge_compositions(
         checked.mistakes += [_needs_multirun(one) for one in (*chosen, *others) if one.is_sweep_override()]
         chosen = [singles(one)[0] for one in chosen]
         others = [one for one in others if not one.is_sweep_override()]
+        named = [one for one in others if one.key_or_group == "sweep" and one.value() is not None]
+        checked.mistakes += [f"{one.input_line}: names a sweep, which needs -m" for one in named]
     rows = combinations(chosen, MOST_COMPOSITIONS)
     by_row: dict[Condition, dict[str, list[Condition]]] = {}
     for row in rows:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import warnings
+from contextlib import suppress
 from typing import Any
 
 from hydra.errors import HydraException
@@ -37,12 +37,11 @@ def misfits(checked: Checked) -> list[str]:
 def _rehearsed(configs: list[dict[str, Any]], here: bool) -> list[list[str]]:
     """`Rehearsal.mistakes` of each, in a copy of the process of which local jobs will be copies too, so that torch is
     imported once, and what is built here is gone afterwards."""
-    from dlkit.sweeps.local import PRELOAD
+    from dlkit.sweeps.processes import server
 
     if not configs:
         return []
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context = server()
     answers, there = context.Pipe(duplex=False)
     process = context.Process(target=_rehearse, args=(configs, here, there), name="preflight")
     process.start()
@@ -59,9 +58,11 @@ def _rehearsed(configs: list[dict[str, Any]], here: bool) -> list[list[str]]:
 
 
 def _rehearse(configs: list[dict[str, Any]], here: bool, answers: Any) -> None:
+    from dlkit.sweeps.processes import watch
     from dlkit.sweeps.rehearsal import Rehearsal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is told by who waits for the answer
+    watch(multiprocessing.parent_process())
     warnings.simplefilter("ignore")  # the jobs will warn
     rehearsal = Rehearsal(here)
-    answers.send([rehearsal.mistakes(config) for config in configs])
+    with suppress(BrokenPipeError):  # nobody waits any more
+        answers.send([rehearsal.mistakes(config) for config in configs])

@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from dlkit.cli.preflight.values import show
+from dlkit.cli.preflight.words import did_you_mean
 
 LISTED = 100_000  # numbers of a range; a longer one, such as range(1e9), would fill the memory
 KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
@@ -45,6 +46,8 @@ def _why(text: str, error: HydraException) -> str:
     for left, right in ("[]", "{}", "()"):
         if value.count(left) != value.count(right):
             return f"{left} and {right} do not match"
+    if value.endswith(","):
+        return "values are parted by a comma without a space"
     if value.count("'") % 2 or value.count('"') % 2:
         return "a quotation mark is missing"
     if not equals:
@@ -52,7 +55,8 @@ def _why(text: str, error: HydraException) -> str:
     if not KEY.fullmatch(key):
         return "this is no key; keys are names joined by dots, as in optim.lr"
     if "Unknown function" in str(error):
-        return str(error).replace("\n", "; ").split(": ", 1)[-1]
+        name, known = re.findall(r"Unknown function '(.*?)'\s*Available: *(\S+)", str(error))[0]
+        return f"there is no function {name}{did_you_mean(name, known.split(','))}"
     return f"the value is not understood; text with signs in it is quoted twice: \"{key}='{value}'\""
 
 

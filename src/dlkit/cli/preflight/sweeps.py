@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -35,6 +36,18 @@ def params(config: DictConfig, typed: Iterable[str]) -> list[str]:
     return [f"{key}={as_text(value)}" for key, value in found.items() if str(key).lstrip("+~") not in known]
 
 
+def one_value(overrides: Iterable[Override]) -> tuple[list[Override], list[str]]:
+    """The options but for those of the sweep itself that have several values, and a line for each of these."""
+    right, lines = [], []
+    for one in overrides:
+        key = one.key_or_group
+        if one.is_sweep_override() and (key.startswith(HYDRAS) or key in ("sweep", "dry_run")):
+            lines.append(f"{one.input_line}: all jobs share it, give it one value")
+        else:
+            right.append(one)
+    return right, lines
+
+
 def of_plugins(config: DictConfig) -> list[str]:
     """The mistakes in the options of dlkit's launchers and sweepers."""
     import hydra_plugins.dlkit_sweeps as plugins
@@ -60,6 +73,9 @@ def is_local(config: DictConfig) -> bool:
     return str(config.hydra.launcher.get("_target_")).endswith(("LocalLauncher", "BasicLauncher"))
 
 
-def of_jobs(overrides: Iterable[Override]) -> list[Override]:
-    """The options that are the jobs' own, not Hydra's."""
-    return [one for one in overrides if not one.key_or_group.startswith(HYDRAS)]
+def of_jobs(overrides: Iterable[Override], config: DictConfig, typed: Iterable[str]) -> list[Override]:
+    """The options that are the jobs' own, not Hydra's, in the order that the sweeper has: its file's, then as typed."""
+    texts = [*map(str, config.hydra.sweeper.get("params") or {}), *typed]
+    keys = [re.split("[=@]", text.lstrip("+~"))[0] for text in texts]
+    own = [one for one in overrides if not one.key_or_group.startswith(HYDRAS)]
+    return sorted(own, key=lambda one: keys.index(one.key_or_group))

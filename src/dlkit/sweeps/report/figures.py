@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
+from dlkit.records import HEADLINES, HIGHER
+from dlkit.sweeps.plan import SAMPLER
 from dlkit.sweeps.report.read import Job, Sweep
 from dlkit.sweeps.report.statistics import Comparison, Estimate, compare, corrected, estimate, mean_of_means
 
-HEADLINES = ("accuracy", "r2", "loss")  # the figure judged: the first that a job has
-HIGHER = {"accuracy", "r2"}  # more is better; of all others, less
 SPLITS = ("val", "test")
 
 
@@ -79,8 +79,9 @@ class Report:
 
 
 def report(sweep: Sweep, metric: str | None = None) -> Report:
-    """All figures, of the task's headline or of another metric. Raises ValueError where no job has that."""
-    name = _metric(sweep.jobs, metric)
+    """All figures, of the headline (of a search: what it optimises) or of another metric. Raises ValueError where no
+    job has that."""
+    name = _metric(sweep, metric)
     higher = name in HIGHER
     groups = _groups(sweep, name)
     judged = [group for group in groups if group.val.mean is not None]
@@ -96,10 +97,11 @@ def report(sweep: Sweep, metric: str | None = None) -> Report:
     return replace(made, notes=list(_notes(made)))
 
 
-def _metric(jobs: Sequence[Job], wanted: str | None) -> str:
-    known = {key.partition("/")[2] for job in jobs for key in job.metrics if key.startswith(("val/", "test/"))}
+def _metric(sweep: Sweep, wanted: str | None) -> str:
+    known = {key.partition("/")[2] for job in sweep.jobs for key in job.metrics if key.startswith(("val/", "test/"))}
     if wanted is None:
-        return next((name for name in HEADLINES if name in known), HEADLINES[-1])
+        watched = [str(job.best.get("metric")).partition("/")[2] for job in sweep.jobs if SAMPLER in sweep.fixed]
+        return next((name for name in (*watched, *HEADLINES) if name in known), HEADLINES[-1])
     if wanted not in known:
         there = f"there are {', '.join(sorted(known))}" if known else "no job has any metric yet"
         raise ValueError(f"--metric {wanted}: no job has val/{wanted} or test/{wanted}; {there}")

@@ -133,9 +133,8 @@ def _curves(report: Report) -> Iterator[str]:
     if not curves.pictures:
         return
     yield "<h2>Learning curves</h2>"
-    some = (
-        f", {len(curves.groups)} groups from the best to the worst" if len(curves.groups) < len(report.groups) else ""
-    )
+    shown = len(curves.groups)
+    some = f", {shown} groups from the best to the worst" if 1 < shown < len(report.groups) else ""
     yield f'<p class="soft">Mean over the jobs of a group, and bands of one standard deviation{some}.</p>'
     keys = []
     for index, group in enumerate(curves.groups):

@@ -142,7 +142,8 @@ def _planned(folder: Path, plan: dict[str, Any]) -> Sweep:
 def job(name: str, folder: Path, overrides: dict[str, str]) -> Job:
     """What the folder says of how the job went."""
     status, result = outcome(folder)
-    reason = next(iter(str(result.get("reason") or "").strip().splitlines()), "")
+    said = result.get("reason") or ("its result.json cannot be read" if status == "damaged" else "")
+    reason = next(iter(str(said).strip().splitlines()), "")
     best = result.get("best")
     costs: dict[str, Any] = {key: result.get(key) for key in COST}
     return Job(

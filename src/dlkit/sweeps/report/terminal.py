@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -11,7 +12,6 @@ from rich.table import Table
 from dlkit.records import is_running
 from dlkit.sweeps.report import words
 from dlkit.sweeps.report.figures import Effect, Group, Report
-from dlkit.sweeps.report.read import Job
 
 GROUPS, LEVELS, FAILED, NAMES = 20, 12, 10, 5  # shown at most; report.csv and jobs.csv hold all
 NARROW = ("samples/s", "parameters", "seconds", words.PERCENT, "Δ")  # left out first where the terminal is narrow
@@ -33,13 +33,14 @@ def show(report: Report, console: Console) -> None:
     best, *others = words.answer(report)
     say(console, "", best, style="bold")
     say(console, *others)
-    for lines in (failures(report.sweep.jobs), pending(report)):
-        say(console, *["", *lines] if lines else [])
+    for lines in (failures(report), pending(report)):
+        say(console, *["", *lines] if lines else [], names=True)
 
 
-def say(console: Console, *lines: str, style: str | None = None) -> None:
+def say(console: Console, *lines: str, style: str | None = None, names: bool = False) -> None:
+    """Prints lines, in a terminal broken between words, but for `names`, which are copied from it."""
     for line in lines:
-        console.print(line, style=style, soft_wrap=True)
+        console.print(line, style=style, soft_wrap=names or not console.is_terminal)
 
 
 def _print_groups(report: Report, console: Console) -> list[str]:
@@ -142,13 +143,16 @@ def _width(drawn: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(width=10**6), drawn).maximum
 
 
-def failures(jobs: Iterable[Job]) -> list[str]:
-    """The jobs that failed, why, and where to read on."""
-    failed = [job for job in jobs if job.failed]
+def failures(report: Report) -> list[str]:
+    """The jobs that failed, why, where to read on, and how to begin them again."""
+    failed = [job for job in report.sweep.jobs if job.failed]
     lines = [f"{words.counted(len(failed), 'job')} failed"] if failed else []
     for job in failed[:FAILED]:
         lines += [f"  {job.name}: {job.reason or 'no reason is recorded'}", f"    {job.log}"]
-    return lines + ([f"  and {len(failed) - FAILED} more, in jobs.csv"] if len(failed) > FAILED else [])
+    lines += [f"  and {len(failed) - FAILED} more, in jobs.csv"] if len(failed) > FAILED else []
+    if failed and _can_go_on(report):
+        lines.append(f"`dlkit sweep resume {_typed(report)} hydra.launcher.rerun_failed=true` begins them again")
+    return lines
 
 
 def pending(report: Report) -> list[str]:
@@ -158,6 +162,15 @@ def pending(report: Report) -> list[str]:
     for status, names in by_status.items():
         more = f"; and {len(names) - NAMES} more" if len(names) > NAMES else ""
         lines.append(f"{len(names)} {status}: {'; '.join(names[:NAMES])}{more}")
-    if set(by_status) - {"running"} and report.sweep.planned and not is_running(report.sweep.folder):
-        lines.append(f"`dlkit sweep resume {report.sweep.folder}` goes on with them")
+    if set(by_status) - {"running"} and _can_go_on(report):
+        lines.append(f"`dlkit sweep resume {_typed(report)}` goes on with them")
     return lines
+
+
+def _can_go_on(report: Report) -> bool:
+    return report.sweep.planned and not is_running(report.sweep.folder)
+
+
+def _typed(report: Report) -> str:
+    """The sweep's folder as a shell takes it."""
+    return shlex.quote(str(report.sweep.folder))

@@ -38,8 +38,9 @@ def answer(report: Report) -> list[str]:
         apart = sum(one.significant for one in tested)
         rest = len(tested) - apart
         some = f"{apart} of {counted(len(tested), 'other group')} {'differ' if apart > 1 else 'differs'}"
-        line = f"On {on} {some if apart else 'no other group differs'} from it (p < 0.05 after Holm's correction)"
-        lines.append(line + (f"; {rest} cannot be told from it." if rest and apart else "."))
+        line = f"{some} from it (p < 0.05 after Holm's correction)" + (f"; {rest} cannot be told from it" * bool(rest))
+        none = "no other group can be told from it: no p is below 0.05 after Holm's correction"
+        lines.append(f"On {on} {line if apart else none}.")
     return lines
 
 
