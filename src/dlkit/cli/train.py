@@ -24,8 +24,13 @@ def main(args: list[str] | None = None) -> None:
     A single run is composed here. A sweep goes through Hydra, its launchers and sweepers, and so do `--cfg`, `--info`
     and the like, which only show something.
     """
+    words = sys.argv[1:] if args is None else args
+    if {"-m", "--multirun"} & set(words):
+        from dlkit.sweeps.processes import server
+
+        server()  # imports torch, in seconds, while the command is judged
     try:
-        checked = resume.check(sys.argv[1:] if args is None else args)
+        checked = resume.check(words)
         if checked.trains_sweep:
             from dlkit.cli.preflight.fitting import misfits
             from dlkit.log import console
