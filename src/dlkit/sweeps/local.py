@@ -138,7 +138,9 @@ def end(running: Any, stop: Stop) -> None:
 def _child(job: Job, slot: Slot, answers: Connection) -> None:
     """The life of a job's process."""
     os.setsid()  # Ctrl-C is the launcher's, which tells the jobs once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     watch(multiprocessing.parent_process())
     if slot.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
