@@ -26,6 +26,7 @@ from dlkit.export import folder as folders
 from dlkit.export import weights
 from dlkit.export.check import TOLERANCE, Differs, answers
 from dlkit.export.folder import export
+from dlkit.export.formats import write_onnx
 from dlkit.export.inputs import Input, front, tensors
 from dlkit.export.module import Answer, CeilPool
 from dlkit.export.snippets import snippet
@@ -265,6 +266,36 @@ def test_what_onnx_cannot_hold_is_refused_and_another_format_named(tmp_path: Pat
     with pytest.raises(ValueError, match=r"data.normalize=quantile; --format torch_export has"):
         export(*loaded(run), "onnx", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class Elman(nn.Module):
+    """Every step and the last state of `nn.RNN`, as one tensor."""
+
+    def __init__(self, **options: bool | int):
+        super().__init__()
+        self.rnn = nn.RNN(3, 5, **options)  # type: ignore[arg-type]
+
+    def forward(self, *raw: Tensor) -> Tensor:
+        steps, last = self.rnn(*raw)
+        return torch.cat([steps.flatten(), last.flatten()])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_layers": 2, "bidirectional": True, "batch_first": True},
+        {"num_layers": 3, "bias": False, "batch_first": True},
+        {"bidirectional": True, "bias": False, "batch_first": False},
+    ],
+    ids=str,
+)
+def test_elmans_network_of_any_form_goes_into_onnx(options: dict[str, bool | int], tmp_path: Path) -> None:
+    model = Elman(**options).eval()
+    inputs = [Input("x", torch.float32, ("batch", "length", 3), "")]
+    run = write_onnx(model, (torch.randn(2, 4, 3),), inputs, "y", tmp_path / "model.onnx")
+    for shape in ((2, 4, 3), (3, 7, 3)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(run(x), model(x).detach(), rtol=1e-5, atol=1e-6)
 
 
 SPEECH = ["data=audio_folder", "data.sample_rate=8000"]

@@ -74,17 +74,31 @@ def onnx_rnn(
     bidirectional: bool,
     batch_first: bool,
 ) -> tuple[Any, Any]:
-    """`nn.RNN` with tanh as ONNX's operator RNN: of the exporter's own translations only this one is missing."""
+    """`nn.RNN` with tanh as ONNX's operator RNN: of the exporter's own translations only this one is missing.
+
+    ONNX has a layer's directions as an axis: (T, B, I) -> every step (T, D, B, H), the last state (D, B, H).
+    """
     from onnxscript import opset18
 
     op: Any = opset18  # its annotations do not know values of a graph
 
-    if num_layers > 1 or bidirectional or not batch_first or not has_biases:
-        raise NotImplementedError("an nn.RNN of several layers, of two directions, or without biases")
     first = op.Constant(value_ints=[0])
-    weights, recurrent, *biases = params
-    w, r = op.Unsqueeze(weights, first), op.Unsqueeze(recurrent, first)  # the axis of directions
-    b = op.Unsqueeze(op.Concat(*biases, axis=0), first)
-    hidden = int(recurrent.shape[0])
-    steps, last = op.RNN(op.Transpose(x, perm=[1, 0, 2]), w, r, b, None, hx, hidden_size=hidden)
-    return op.Transpose(op.Squeeze(steps, op.Constant(value_ints=[1])), perm=[1, 0, 2]), last
+    directions, each = 2 if bidirectional else 1, 4 if has_biases else 2  # each: parameters of a layer and direction
+    direction = "bidirectional" if bidirectional else "forward"
+    steps, states = op.Transpose(x, perm=[1, 0, 2]) if batch_first else x, []
+    for layer in range(num_layers):
+        of_layer = [params[(layer * directions + i) * each :][:each] for i in range(directions)]
+        w, r = (op.Concat(*(op.Unsqueeze(one[i], first) for one in of_layer), axis=0) for i in (0, 1))
+        b = None
+        if has_biases:
+            b = op.Concat(*(op.Unsqueeze(op.Concat(*one[2:], axis=0), first) for one in of_layer), axis=0)
+        begin, end = (op.Constant(value_ints=[(layer + i) * directions]) for i in (0, 1))
+        hidden, tanh = int(of_layer[0][1].shape[0]), ["Tanh"] * directions
+        state = op.Slice(hx, begin, end, first)
+        by_direction, last = op.RNN(
+            steps, w, r, b, None, state, hidden_size=hidden, direction=direction, activations=tanh
+        )
+        together = op.Constant(value_ints=[0, 0, -1])
+        steps = op.Reshape(op.Transpose(by_direction, perm=[0, 2, 1, 3]), together)  # (T, B, D·H)
+        states.append(last)
+    return op.Transpose(steps, perm=[1, 0, 2]) if batch_first else steps, op.Concat(*states, axis=0)
