@@ -39,7 +39,7 @@ def test_what_ended_the_job_is_read_from_its_folder(job: Job) -> None:
 
 def test_a_job_whose_folder_an_earlier_attempt_still_holds_is_left_alone(job: Job) -> None:
     with locked(Path(job.folder)):
-        outcome = work(job, patience=0)
+        outcome = work(job, 1, patience=0)
     assert outcome.status == "killed" and "is still locked by an earlier attempt" in outcome.reason
     assert list(Path(job.folder).iterdir()) == []  # nothing is said to have failed there
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -36,9 +37,7 @@ class Grid:
     def sweep(self, arguments: list[str]) -> None:
         """Runs all jobs, reports on them, and ends the program with 0, 1 where some failed, or 130 after Ctrl-C."""
         with answered():
-            texts = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-            parsed = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(texts)
-            last = {one.key_or_group: one for one in parsed}  # a key given twice has its last value
+            last = asked(self.context, self.params, arguments)
             (jobs,) = BasicSweeper.split_arguments(list(last.values()), None)
             swept = [key for key, one in last.items() if one.is_sweep_override()]
             fixed = dict(split(text) for text in jobs[0] if split(text)[0] not in swept)
@@ -47,11 +46,17 @@ class Grid:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder):
                 plan = opened(folder, command(self.config, arguments), fixed, swept)
-                for job in jobs:
-                    plan.add(job)
+                plan.add(*jobs)
                 plan.write(folder)
             returns = launcher.launch(jobs, initial_job_idx=0)
         close(returns, folder)
+
+
+def asked(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Override]:
+    """What a file's `params` and the command line ask for, by key; of a key given twice the last."""
+    texts = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides(texts)
+    return {one.key_or_group: one for one in parsed}
 
 
 def folder_of(config: DictConfig, fixed: Mapping[str, str], swept: list[str]) -> Path:

@@ -57,15 +57,18 @@ def known(job: Job) -> Outcome | None:
     return Outcome(job.name, result["status"], result.get("reason") or "", best.get("value"))
 
 
-def work(job: Job, patience: float = GRACE) -> Outcome:
-    """Trains the job in its folder, from where an earlier attempt stopped; does nothing where it is done. Waits for
-    `patience` seconds where that attempt is still at work there.
+def work(job: Job, threads: int, patience: float = GRACE) -> Outcome:
+    """Trains the job in its folder, on so many CPU threads unless trainer.threads says otherwise, from where an earlier
+    attempt stopped; does nothing where it is done. Waits for `patience` seconds where that attempt is still at work.
 
     Never raises for what fails in it: a mistake in its config or data is put into result.json, as run() puts what it
     raises, and the traceback is printed.
     """
-    from dlkit.run import run  # torch
+    import torch
 
+    from dlkit.run import run
+
+    torch.set_num_threads(threads)
     folder = Path(job.folder)
     os.chdir(job.cwd)
     if job.cwd not in sys.path:  # a user's own classes

@@ -145,9 +145,6 @@ def _child(job: Job, slot: Slot, answers: Connection) -> None:
     if slot.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
     log_into(Path(job.folder))
-    import torch
-
-    torch.set_num_threads(slot.threads)  # trainer.threads, where it is set, comes later
-    outcome = work(job)
+    outcome = work(job, slot.threads)
     with suppress(BrokenPipeError):  # the launcher is gone
         answers.send(outcome)

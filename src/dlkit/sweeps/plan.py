@@ -52,15 +52,17 @@ class Plan:
         given = dict(split(text) for text in overrides)
         return {key: given[key] for key in self.swept if key in given}
 
-    def add(self, overrides: Sequence[str]) -> None:
-        """Notes a job and the values it has, unless they are known."""
-        swept = self.swept_of(overrides)
-        for key, value in swept.items():
-            if value not in self.swept[key]:
-                self.swept[key].append(value)
-        name = job_name(swept)
-        if all(job["name"] != name for job in self.jobs):
-            self.jobs.append({"name": name, "overrides": swept})
+    def add(self, *jobs: Sequence[str]) -> None:
+        """Notes jobs, by their options, and the values they have, unless they are known."""
+        names = {job["name"] for job in self.jobs}
+        values = {key: dict.fromkeys(known) for key, known in self.swept.items()}
+        for swept in map(self.swept_of, jobs):
+            for key, value in swept.items():
+                values[key][value] = None
+            if (name := job_name(swept)) not in names:
+                names.add(name)
+                self.jobs.append({"name": name, "overrides": swept})
+        self.swept = {key: list(known) for key, known in values.items()}
 
 
 def opened(folder: Path, command: Sequence[str], fixed: Mapping[str, str], swept: Sequence[str]) -> Plan:

@@ -26,10 +26,7 @@ def run_task(job: Job, threads: int) -> Outcome:
         print(f"ray: {here}, process {os.getpid()}", flush=True)
         if not ray.get_gpu_ids():
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        import torch
-
-        torch.set_num_threads(threads)  # trainer.threads, where it is set, comes later
-        return work(job, patience=LEASE)
+        return work(job, threads, patience=LEASE)
 
 
 @contextmanager

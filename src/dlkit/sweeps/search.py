@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -18,7 +17,7 @@ from dlkit.mistakes import answered
 from dlkit.rundir import locked
 from dlkit.settings import program
 from dlkit.sweeps.closing import end
-from dlkit.sweeps.grid import command, folder_of, launcher_of
+from dlkit.sweeps.grid import asked, command, folder_of, launcher_of
 from dlkit.sweeps.jobs import Job
 from dlkit.sweeps.live import Live, higher, monitor
 from dlkit.sweeps.plan import SAMPLER, opened, split
@@ -74,7 +73,7 @@ class Search:
     def sweep(self, arguments: list[str]) -> None:
         """Searches, says what was found, and ends the program: 0, 1 where the search gave up, or 130 after Ctrl-C."""
         with answered():
-            last = self._options(arguments)
+            last = asked(self.context, self.params, arguments)
             space = _space(last)
             fixed = {SAMPLER: self.sampler, **dict(map(split, space.fixed))}
             swept = [key for key, one in last.items() if one.is_sweep_override()]
@@ -94,12 +93,6 @@ class Search:
                     launcher.feed(trials, live, getattr(launcher, "n_jobs", None) or self.n_jobs)
                 code = tell(trials, metric, rises, self._single())
         end(code, folder)
-
-    def _options(self, arguments: list[str]) -> dict[str, Override]:
-        """What was asked for by key; of a key given twice the last."""
-        texts = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        parsed = OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(texts)
-        return {one.key_or_group: one for one in parsed}
 
     def _single(self) -> list[str]:
         """What a single run of this search needs to be typed before its options."""

@@ -79,7 +79,4 @@ def _child(task: Task, number: str) -> None:
     log_into(Path(task.job.folder))
     print(f"slurm: job {number} on {os.environ.get('SLURMD_NODENAME')}", flush=True)
     with suppress(KeyboardInterrupt):  # before there was anything to save
-        import torch
-
-        torch.set_num_threads(task.threads)  # trainer.threads, where it is set, comes later
-        work(task.job)
+        work(task.job, task.threads)

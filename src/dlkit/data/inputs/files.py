@@ -54,9 +54,7 @@ class Pictures:
 
     def several(self, value: Any) -> list[Any] | None:
         """The elements of a list, or of an array (N, C, H, W) or (N, H, W, C)."""
-        if isinstance(value, list | tuple):
-            return list(value)
-        return list(value) if getattr(value, "ndim", 0) == 4 else None
+        return _elements(value, 4)
 
     def raw(self, value: Any) -> Tensor:
         """(C, H, W) from a path, a PIL image, or an array: uint8 of any size, or raw as in training."""
@@ -122,9 +120,7 @@ class Sounds:
         """The elements of a list, of an array (N, T) or of Ragged."""
         if isinstance(value, Ragged):
             return list(value.values.split(value.lengths.tolist()))
-        if isinstance(value, list | tuple):
-            return list(value)
-        return list(value) if getattr(value, "ndim", 0) == 2 else None
+        return _elements(value, 2)
 
     def raw(self, value: Any) -> Tensor:
         """float32 (T,) from a path, or from floats (T,) at the model's rate."""
@@ -143,6 +139,13 @@ class Sounds:
 
     def _from_file(self, path: Path) -> Tensor:
         return read_wave(path, self.rate, self.seconds)
+
+
+def _elements(value: Any, dimensions: int) -> list[Any] | None:
+    """Those of a list or tuple, or of an array of so many dimensions; None: it is one input."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    return list(value) if getattr(value, "ndim", 0) == dimensions else None
 
 
 def _read(words: Sequence[str], endings: Collection[str], read: Callable[[Path], Tensor]) -> Iterator[Example]:
