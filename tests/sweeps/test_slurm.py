@@ -155,3 +155,13 @@ def lines(name: str) -> list[str]:
     """What the attempts of a job begin with: slurm: job 1_0 on n1."""
     log = (FOLDER / name / "job.log").read_text()
     return [line for line in log.splitlines() if line.startswith("slurm: job ")]
+
+
+def test_a_machine_without_slurm_is_told_so_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = ended(start("train", "-m", "hydra/launcher=slurm", "data=iris", "seed=0,1"), code=2)
+    assert out.endswith("start the sweep where they are\n") or out.endswith("pip install 'dlkit[slurm]'\n")
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
 from dlkit.sweeps.jobs import Job, Outcome
 from dlkit.sweeps.launcher import Source, SweepLauncher
 from dlkit.sweeps.live import Live
@@ -56,6 +59,14 @@ class Slurm(SweepLauncher):
             "slurm_additional_parameters": {"requeue": True, **(additional_parameters or {})},
         }
 
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Raises ValueError where no job could be submitted, before anything is written."""
+        if importlib.util.find_spec("submitit") is None:
+            raise ValueError("hydra/launcher=slurm: submitit is not installed: pip install 'dlkit[slurm]'")
+        if shutil.which("squeue") is None or shutil.which("srun") is None:
+            raise ValueError("hydra/launcher=slurm: squeue and srun are not here; start the sweep where they are")
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
     def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
         """See `Following`."""
         return Following(jobs, self._queue(live), live, self.threads, self.retries).run()
@@ -65,10 +76,6 @@ class Slurm(SweepLauncher):
         Following([], self._queue(live), live, self.threads, self.retries, source, at_once).run()
 
     def _queue(self, live: Live) -> Queue:
-        if importlib.util.find_spec("submitit") is None:
-            raise ValueError("hydra/launcher=slurm: submitit is not installed: pip install 'dlkit[slurm]'")
-        if shutil.which("squeue") is None or shutil.which("srun") is None:
-            raise ValueError("hydra/launcher=slurm: squeue and srun are not here; start the sweep where they are")
         where = f"on Slurm's partition {self.partition}" if self.partition else "on Slurm"
         live.says(f"{where}; Ctrl-C ends them, saved; without this program they go on")
         return Queue(live.folder, self.parameters, self.max_num_timeout)
