@@ -147,7 +147,7 @@ def test_accumulating_parts_equals_the_whole_batch_also_where_they_are_ragged(tm
 
 def test_parts_differ_by_at_most_one_example_so_that_batch_norm_never_meets_a_single_one(tmp_path: Path) -> None:
     engine = make_engine(tmp_path, small(batch_norm=True), accumulate=3)
-    assert [len(part.y) for part, _ in engine._parts(Drawn().examples(7, 0))] == [3, 2, 2]
+    assert [len(part.y) for part in engine._parts(Drawn().examples(7, 0))] == [3, 2, 2]
 
 
 def test_the_penalty_is_in_the_gradient_but_not_in_the_logged_loss(tmp_path: Path) -> None:

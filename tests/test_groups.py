@@ -12,6 +12,7 @@ from test_configs import config
 from torch import nn
 
 from dlkit.build import build, build_optim
+from dlkit.callbacks.base import Callback
 from dlkit.cli.preflight import check
 from dlkit.optim import adamw, sgd
 from dlkit.optim.groups import groups
@@ -109,15 +110,11 @@ def test_the_options_reach_the_optimiser_and_the_schedule_multiplies_every_group
     run = build(config(*overrides, "model.hidden=[8]"), tmp_path)
     rates: list[dict[str, float]] = []
 
-    class Watch:
-        def __getattr__(self, name: str) -> Any:
-            def event(state: State, *rest: Any) -> None:
-                if name == "on_grad":
-                    rates.append(of(state.optim.param_groups, "lr"))
+    class Watch(Callback):
+        def on_grad(self, state: State) -> None:
+            rates.append(of(state.optim.param_groups, "lr"))
 
-            return event
-
-    fit(run.state, run.engine, run.data, run.schedule, [Watch()], eval_every=9, log_every=9)  # type: ignore[list-item]
+    fit(run.state, run.engine, run.data, run.schedule, [Watch()], eval_every=9, log_every=9)
     assert [r["3.weight"] for r in rates] == pytest.approx([0.01 * run.schedule(step) for step in range(4)])
     assert all(r["1.weight"] == pytest.approx(0.1 * r["3.weight"]) for r in rates)
 

@@ -24,14 +24,16 @@ class Ema:
         self.their_buffers = list(model.buffers())
 
     @torch.no_grad()
-    def update(self, step: int, void: torch.Tensor | None = None) -> None:
+    def update(self, step: int | torch.Tensor, void: torch.Tensor | None = None) -> None:
         """Follows the model after its update number `step` (from 1); not where `void`, a flag on the device, is set."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        if void is None:
-            torch._foreach_lerp_(self.means, self.params, 1 - decay)
-        else:
+        early = (1 + step) / (10 + step)
+        share = 1 - (early.clamp(max=self.decay) if isinstance(early, torch.Tensor) else min(self.decay, early))
+        share = share if void is None else share * ~void
+        if isinstance(share, torch.Tensor):  # `_foreach_lerp_` would wait for it
             for mean, param in zip(self.means, self.params, strict=True):
-                mean.lerp_(param, (1 - decay) * ~void)
+                mean.lerp_(param, share)
+        else:
+            torch._foreach_lerp_(self.means, self.params, share)
         for mean, buffer in zip(self.buffers, self.their_buffers, strict=True):
             mean.copy_(buffer if void is None else torch.where(void, mean, buffer))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlkit.ema import Ema
 from dlkit.guard import Guard, NonFinite
@@ -35,6 +35,7 @@ class Engine(Measure):
     ):
         super().__init__(loss, metrics, device=device, dtype=dtype)
         self.state, self.accumulate = state, accumulate
+        self.model: nn.Module = state.model  # as it is called in training
         self.weights = weights(state.model)
         acting = parts(regularizer) if self.weights else []
         self.penalties = [part for part in acting if not isinstance(part, Around)]
@@ -47,6 +48,8 @@ class Engine(Measure):
         self.overflow = loss.overflow if isinstance(loss, Margin) else ""
         guarded, deferred = nan_guard and not self.scaler, device.type != "cpu"
         self.guard = Guard(state.model, state.optim, deferred=deferred, overflow=self.overflow) if guarded else None
+        self.share: Tensor | None = None  # of each example of a part in the gradient: 1 / size of the whole batch
+        self.size = 0.0
         self.last: tuple[Tensor, Tensor] | None = None  # outputs and targets of the last batch, for the log
 
     @property
@@ -58,15 +61,14 @@ class Engine(Measure):
         """Gradients of the mean loss over the batch plus the penalties."""
         if self.guard:
             self.guard.keep_buffers()
-        self.state.optim.zero_grad(set_to_none=True)
-        losses = []
-        for part, share in self._parts(batch):
-            out = self.forward(self.state.model, part.x)
-            loss = self.loss(out, part.y).mean() * share
-            losses.append(loss.detach())
-            for penalty in self.penalties:
-                loss = loss + penalty(self.weights) * share
-            self._backward(loss)
+        for p in self.params:  # optim.zero_grad takes 8 µs longer
+            p.grad = None
+        size, penalties, losses = len(batch.y), self.penalties, []
+        for part in self._parts(batch):
+            out = self.forward(self.model, part.x)
+            of_part = [penalty(self.weights) for penalty in penalties]
+            losses.append(self._backward(self.loss(out, part.y), of_part, size))
+            penalties = []  # once a batch
         self.last = (out.detach(), part.y)
         self.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         if self.scaler:
@@ -78,21 +80,8 @@ class Engine(Measure):
 
         Raises NonFinite, or makes the step void, where the loss or a gradient is not finite.
         """
-        state = self.state
-        for part in self.arounds:
-            part.before_update(self.weights)
-        if self.scaler:
-            self.scaler.step(state.optim)
-            self.scaler.update()
-        elif self.guard:
-            self.guard.step(state.step, self.batch_loss)
-        else:
-            state.optim.step()
-        for part in self.arounds:
-            part.after_update(self.weights)
-        state.losses.append(self.batch_loss)
-        if isinstance(ema := state.parts.get("ema"), Ema):
-            ema.update(state.step + 1, void=self.guard.void if self.guard else None)
+        self._update(self.state.step)
+        self.state.losses.append(self.batch_loss)
 
     def check(self) -> None:
         """Raises NonFinite where a step was void; waits for the device."""
@@ -106,7 +95,7 @@ class Engine(Measure):
         self.state.losses.clear()
         assert self.last is not None, "a log is read after a step"
         for name, metric in self.metrics.items():
-            figures[f"train/{name}"] = metric.finish(metric.per_example(*self.last).mean(0))
+            figures[f"train/{name}"] = metric.finish(self._mean(metric.per_example(*self.last)))
         norm = self.state.grad_norm
         gradients = [p.grad for p in self.params if p.grad is not None]
         figures["train/grad_norm"] = torch.nn.utils.get_total_norm(gradients) if norm is None else norm
@@ -118,13 +107,42 @@ class Engine(Measure):
             raise NonFinite(self.state.step - 1, "the loss in float16", self.overflow)
         return values
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
-        """The batch cut for accumulation, each part with its share of it: a mean of means is wrong for ragged parts."""
+    def _parts(self, batch: Batch) -> Iterable[Batch]:
+        """The batch cut for accumulation; the parts may be ragged."""
         if self.accumulate == 1:
-            yield batch, 1.0
-            return
-        for x, y in zip(batch.x.tensor_split(self.accumulate), batch.y.tensor_split(self.accumulate), strict=True):
-            yield Batch(x, y), len(y) / len(batch.y)
+            return [batch]
+        xs, ys = batch.x.tensor_split(self.accumulate), batch.y.tensor_split(self.accumulate)
+        return [Batch(x, y) for x, y in zip(xs, ys, strict=True)]
 
-    def _backward(self, loss: Tensor) -> None:
-        (self.scaler.scale(loss) if self.scaler else loss).backward()
+    def _mean(self, statistics: Tensor) -> Tensor:
+        """Over the examples (B, …) of a batch."""
+        return statistics.mean(0)
+
+    def _update(self, step: int | Tensor) -> None:
+        """Update number `step` (from 0) of weights and averages; a tensor where a graph of it is recorded."""
+        state = self.state
+        for part in self.arounds:
+            part.before_update(self.weights)
+        if self.scaler:
+            self.scaler.step(state.optim)
+            self.scaler.update()
+        elif self.guard:
+            self.guard.step(step, self.batch_loss)
+        else:
+            state.optim.step()
+        for part in self.arounds:
+            part.after_update(self.weights)
+        if isinstance(ema := state.parts.get("ema"), Ema):
+            ema.update(step + 1, void=self.guard.void if self.guard else None)
+
+    def _backward(self, losses: Tensor, penalties: list[Tensor], size: float) -> Tensor:
+        """Adds the gradients of the losses' sum over `size`, the whole batch, and of the penalties; gives the first.
+
+        As a dot product with 1/size: a mean in the graph takes 20 µs longer.
+        """
+        if self.share is None or self.share.shape != losses.shape or self.size != size:
+            self.share, self.size = torch.full_like(losses, 1 / size, requires_grad=False), size
+        loss = torch.dot(losses, self.share)
+        total = sum(penalties, loss)
+        (self.scaler.scale(total) if self.scaler else total).backward()
+        return loss.detach()

@@ -52,8 +52,8 @@ class Guard:
         for good, buffer in zip(self.good_buffers, self.buffers, strict=True):
             good.copy_(torch.where(self.first_bad >= 0, good, buffer) if self.deferred else buffer)
 
-    def step(self, step: int, loss: Tensor) -> None:
-        """Makes update number `step` (from 0), whose loss was `loss`, or none."""
+    def step(self, step: int | Tensor, loss: Tensor) -> None:
+        """Makes update number `step` (from 0), whose loss was `loss`, or none. Deferred, `step` may be a tensor."""
         if self.deferred:
             self._void_if_bad(step, loss)
             return
@@ -61,7 +61,7 @@ class Guard:
         what = what or next((f"the gradient of {name}" for name, g in self._grads() if not _finite(g)), "")
         if what:
             self._restore_buffers()
-            raise NonFinite(step, what, self.overflow)
+            raise NonFinite(int(step), what, self.overflow)
         self.optim.step()
 
     def check(self) -> None:
@@ -75,7 +75,7 @@ class Guard:
         return [(name, p.grad) for name, p in self.params.items() if p.grad is not None]
 
     @torch.no_grad()
-    def _void_if_bad(self, step: int, loss: Tensor) -> None:
+    def _void_if_bad(self, step: int | Tensor, loss: Tensor) -> None:
         sums = torch.stack([g.sum() for _, g in self._grads()])  # infinite or nan where any element is
         loss_bad, first = ~loss.isfinite(), self.first_bad < 0
         bad = loss_bad | ~sums.isfinite().all()

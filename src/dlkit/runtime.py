@@ -8,6 +8,7 @@ import platform
 
 import torch
 
+from dlkit import dist
 from dlkit.settings import Trainer
 
 
@@ -25,8 +26,10 @@ def setup(trainer: Trainer) -> torch.device:
     torch.backends.cudnn.benchmark = not trainer.deterministic
     if trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(trainer.deterministic)
-    return choose_device(trainer.device)
+    if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:  # setting it imports the compiler: 1 s
+        torch.use_deterministic_algorithms(trainer.deterministic)
+    device = choose_device(trainer.device)
+    return own(device) if dist.world() > 1 else device
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,6 +40,19 @@ def choose_device(name: str) -> torch.device:
     if not there[name]:
         raise ValueError(f"trainer.device={name}: no such device here; trainer.device=auto takes what there is")
     return torch.device(name)
+
+
+def own(device: torch.device) -> torch.device:
+    """The device of this process, one of several: on a machine with GPUs each has its own."""
+    if device.type == "mps":
+        raise ValueError("trainer.device=mps: is one device, for one process; several need trainer.device=cpu or cuda")
+    if device.type == "cpu":
+        return device
+    number, there = dist.local_rank(), torch.cuda.device_count()
+    if number >= there:
+        raise ValueError(f"torchrun --nproc_per_node: is more than the {there} GPUs here; at most a process each")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def keep_freed_memory() -> None:

@@ -1,7 +1,7 @@
 """Optimisers: torch's own, in their fused form where there is one. `params` comes first, from `build.py`: parameter
 groups (`optim/groups.py`) or plain tensors.
 
-Fused means one kernel for the whole update: 1.05-1.16 x a step of a small model on a CPU, more on a GPU.
+Fused (`fused.py`) means one kernel for the whole update: 1.05-1.16 x a step of a small model on a CPU, more on a GPU.
 Where torch's formula differs from the one that courses teach, the docstring says how.
 """
 
@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dlkit.optim import fused
+from dlkit.optim.muon import Muon
 from dlkit.optim.together import Together
 from dlkit.types import NonNegative, Positive, ProperFraction
 
@@ -27,7 +29,7 @@ def gd(params: Params, *, lr: Positive, weight_decay: NonNegative = 0.0) -> torc
 
 def sgd(params: Params, *, lr: Positive, weight_decay: NonNegative = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent, `w −= η g`. `weight_decay` λ adds `λw` to the gradient."""
-    return torch.optim.SGD(params, lr=lr, weight_decay=weight_decay, fused=True)
+    return fused.SGD(params, lr=lr, weight_decay=weight_decay)
 
 
 def momentum(
@@ -43,7 +45,7 @@ def momentum(
     The rate stands outside `h`, as taught; where it is written inside (`h_t = β h_{t−1} + η g`), a schedule acts on old
     gradients no more.
     """
-    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True)
+    return fused.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
 
 def adagrad(
@@ -55,8 +57,9 @@ def adagrad(
     Fused on a CPU only, which is where torch has it.
     """
     groups = _groups(params)
-    fused = all(p.device.type == "cpu" for group in groups for p in group["params"])
-    return torch.optim.Adagrad(groups, lr=lr, eps=eps, weight_decay=weight_decay, fused=fused)
+    on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
+    adagrad = fused.Adagrad if on_cpu else torch.optim.Adagrad
+    return adagrad(groups, lr=lr, eps=eps, weight_decay=weight_decay)
 
 
 def rmsprop(
@@ -86,7 +89,7 @@ def adam(
 
     `weight_decay` λ adds `λw` to the gradient, so it is scaled by the moments as well; `adamw` takes it out of them.
     """
-    return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+    return fused.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
 def adamw(
@@ -98,7 +101,7 @@ def adamw(
     weight_decay: NonNegative = 0.01,
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay, `w −= η (m̂/(√v̂ + ε) + λw)` (Loshchilov and Hutter 2019, algorithm 2)."""
-    return torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+    return fused.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
 def muon(
@@ -111,6 +114,7 @@ def muon(
     adjust_lr_fn: Literal["original", "match_rms_adamw"] = "match_rms_adamw",
     betas: tuple[ProperFraction, ProperFraction] = (0.9, 0.999),
     adamw_for: Sequence[str] = ("*embed*",),
+    filters: bool = False,
 ) -> torch.optim.Optimizer:
     """Muon for matrices, `w −= η (c·NS(g̃) + λw)`, and AdamW for all else (Jordan et al. 2024).
 
@@ -118,23 +122,25 @@ def muon(
     `match_rms_adamw` takes `c = 0.2 √max(A, B)` (Liu et al. 2025), which gives updates of AdamW's size, so that one
     rate and one decay suit both; `original` takes `c = √max(1, A/B)` and wants a rate about ten times as high.
     torch's momentum is `h_t = β h_{t−1} + (1 − β) g`, not the taught `β h_{t−1} + g`: a factor that NS removes.
-    `adamw_for` names matrices (by pattern) that AdamW takes as well: embeddings, and often the last layer.
-    torch iterates in bfloat16, which CPUs are slow at: 75 ms an update of the default network there, 0.3 ms of AdamW's.
+    `adamw_for` names matrices (by pattern) that AdamW takes as well: embeddings, and often the last layer. `filters`:
+    Muon takes convolutions too, one filter a row.
+    It iterates in bfloat16, which CPUs are slow at: 75 ms an update of the default network there, 0.3 ms of AdamW's.
     """
     matrices, rest = [], []
     for group in _groups(params):
         names = group.get("param_names", [""] * len(group["params"]))
         is_matrix = [
-            p.ndim == 2 and not any(fnmatchcase(name, pattern) for pattern in adamw_for)
+            (p.ndim == 2 or (filters and p.ndim > 2)) and not any(fnmatchcase(name, pattern) for pattern in adamw_for)
             for name, p in zip(names, group["params"], strict=True)
         ]
         matrices += _part(group, is_matrix, True)
         rest += _part(group, is_matrix, False)
     both: list[torch.optim.Optimizer] = []
     if matrices:
-        both.append(torch.optim.Muon(matrices, lr, weight_decay, momentum, nesterov, adjust_lr_fn=adjust_lr_fn))
+        own: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "adjust_lr_fn": adjust_lr_fn}
+        both.append(Muon(matrices, lr, weight_decay=weight_decay, **own))
     if rest:
-        both.append(torch.optim.AdamW(rest, lr, betas, weight_decay=weight_decay, fused=True))
+        both.append(fused.AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay))
     return Together(both)
 
 
