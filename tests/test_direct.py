@@ -11,17 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.optim import fused
+from dlkit.optim import direct
 
 Make = Callable[..., torch.optim.Optimizer]
 SAME: dict[str, tuple[Make, Make, dict[str, Any]]] = {
-    "sgd": (fused.SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.01}),
-    "momentum": (fused.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
-    "nesterov": (fused.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
-    "adam": (fused.Adam, torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1, "betas": (0.8, 0.99)}),
-    "amsgrad": (fused.Adam, torch.optim.Adam, {"lr": 0.01, "amsgrad": True}),
-    "adamw": (fused.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
-    "adagrad": (fused.Adagrad, torch.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.01}),
+    "sgd": (direct.SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.01, "fused": True}),
+    "momentum": (direct.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "fused": True}),
+    "nesterov": (direct.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "fused": True}),
+    "adam": (direct.Adam, torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1, "betas": (0.8, 0.99), "fused": True}),
+    "amsgrad": (direct.Adam, torch.optim.Adam, {"lr": 0.01, "amsgrad": True, "fused": True}),
+    "adamw": (direct.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1, "fused": True}),
+    "rmsprop": (direct.RMSprop, torch.optim.RMSprop, {"lr": 0.01, "weight_decay": 0.1}),
+    "adagrad": (direct.Adagrad, torch.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.01, "fused": True}),
 }
 
 
@@ -50,7 +51,7 @@ def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: Iterable[in
 def test_weights_and_state_are_bit_for_bit_torchs(name: str) -> None:
     ours, torchs, options = SAME[name]
     mine, theirs = net(), net()
-    a, b = ours(grouped(mine), **options), torchs(grouped(theirs), **options, fused=True)
+    a, b = ours(grouped(mine), **options), torchs(grouped(theirs), **options)
     assert a.direct, "with the torch that is installed the kernels are called directly"
     for x, y in zip(train(mine, a, range(6)), train(theirs, b, range(6)), strict=True):
         assert torch.equal(x, y)
@@ -63,8 +64,8 @@ def test_weights_and_state_are_bit_for_bit_torchs(name: str) -> None:
 def test_it_goes_on_from_a_state_of_torchs(name: str) -> None:
     ours, torchs, options = SAME[name]
     whole, parted = net(), net()
-    expected = train(whole, torchs(grouped(whole), **options, fused=True), range(8))
-    first = torchs(grouped(parted), **options, fused=True)
+    expected = train(whole, torchs(grouped(whole), **options), range(8))
+    first = torchs(grouped(parted), **options)
     train(parted, first, range(4))
     second = ours(grouped(parted), **options)
     second.load_state_dict(first.state_dict())
@@ -72,12 +73,12 @@ def test_it_goes_on_from_a_state_of_torchs(name: str) -> None:
         assert torch.equal(x, y)
 
 
-@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize("name", sorted(SAME.keys() - {"rmsprop"}))
 @pytest.mark.parametrize("void", [0.0, 1.0])
 def test_a_void_step_changes_nothing_and_the_gradients_are_unscaled(name: str, void: float) -> None:
     ours, torchs, options = SAME[name]
     mine, theirs = net(), net()
-    a, b = ours(mine.parameters(), **options), torchs(theirs.parameters(), **options, fused=True)
+    a, b = ours(mine.parameters(), **options), torchs(theirs.parameters(), **options)
     for optimiser in (a, b):
         optimiser.grad_scale, optimiser.found_inf = torch.tensor(4.0), torch.tensor(void)  # type: ignore[attr-defined]
     for x, y, old in zip(train(mine, a, [0]), train(theirs, b, [0]), net().parameters(), strict=True):
@@ -87,7 +88,7 @@ def test_a_void_step_changes_nothing_and_the_gradients_are_unscaled(name: str, v
 
 def test_what_torch_calls_hooks_is_called() -> None:
     model, seen = net(), []
-    optimiser = fused.Adam(model.parameters(), lr=0.01)
+    optimiser = direct.Adam(model.parameters(), lr=0.01, fused=True)
     optimiser.register_step_post_hook(lambda *_: seen.append("post"))
     train(model, optimiser, [0, 1])
     assert seen == ["post", "post"]
@@ -95,7 +96,7 @@ def test_what_torch_calls_hooks_is_called() -> None:
 
 def test_a_closure_is_evaluated_with_gradients() -> None:
     model = net()
-    optimiser = fused.SGD(model.parameters(), lr=0.1)
+    optimiser = direct.SGD(model.parameters(), lr=0.1, fused=True)
 
     def closure() -> Tensor:
         optimiser.zero_grad()
@@ -110,7 +111,7 @@ def test_a_closure_is_evaluated_with_gradients() -> None:
 
 def test_parameters_of_two_types_are_left_to_torchs_own_step() -> None:
     mixed = [torch.ones(2, requires_grad=True), torch.ones(2, dtype=torch.float64, requires_grad=True)]
-    optimiser = fused.SGD(mixed, lr=0.5)
+    optimiser = direct.SGD(mixed, lr=0.5, fused=True)
     assert not optimiser.direct
     for p in mixed:
         p.grad = torch.ones_like(p)
@@ -122,10 +123,10 @@ def test_neither_making_stepping_nor_saving_imports_the_compiler() -> None:
     code = """
 import sys, torch
 from dlkit import optim
-p = torch.ones(3, requires_grad=True)
-for make in (optim.adam, optim.adamw, optim.momentum, optim.sgd, optim.adagrad):
+p = torch.ones(3, 2, requires_grad=True)
+for make in (optim.muon, optim.rmsprop, optim.adam, optim.adamw, optim.momentum, optim.sgd, optim.adagrad):
     optimiser = make([p], lr=0.1)
-    p.grad = torch.ones(3)
+    p.grad = torch.ones(3, 2)
     optimiser.step()
     optimiser.load_state_dict(optimiser.state_dict())
 assert "torch._dynamo" not in sys.modules
