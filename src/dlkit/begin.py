@@ -15,7 +15,8 @@ from dlkit.settings import leaves
 # What may change when `resume=auto` goes on: how long, on what machine, what watches, what only names the run, and what
 # comes after training.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
-MACHINE = ("trainer.device", "trainer.threads", "trainer.save_every", "trainer.allocator", "data.root", "data.download")
+FILES = ("data.root", "data.download", "data.workers", "data.cache", "data.cache_limit")
+MACHINE = ("trainer.device", "trainer.threads", "trainer.save_every", "trainer.allocator", *FILES)
 NAMES = ("name", "tags", "sweep", "run_dir", "debug")  # what only names the run, or shows more
 FREE = (*LENGTH, *MACHINE, *NAMES, "resume", "init_from", "dry_run", "final")
 

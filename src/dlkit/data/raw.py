@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from dlkit.data.reading.store import Store
 
 
 class Raw(Protocol):
@@ -79,8 +82,8 @@ class Ragged:
         self.starts = ends - lengths
         assert len(values), "no sequence has a step"
         assert int(ends[-1]) == len(values), "lengths do not add up"
-        self._device_starts = self.starts.to(values.device)
-        self._device_lengths = lengths.to(values.device)
+        self._device_starts = self.starts.to(values.device, non_blocking=True)  # no sync: streamed, each batch is one
+        self._device_lengths = lengths.to(values.device, non_blocking=True)
 
     @classmethod
     def of(cls, sequences: Iterable[Tensor]) -> Ragged:
@@ -101,7 +104,8 @@ class Ragged:
         return Ragged.of(self.values[starts[i] : starts[i] + lengths[i]] for i in indices(chosen))
 
     def to(self, device: torch.device | str) -> Ragged:
-        return Ragged(self.values.to(device), self.lengths)
+        to_gpu = torch.device(device).type == "cuda"  # only that way may the copy still be under way
+        return Ragged(self.values.to(device, non_blocking=to_gpu), self.lengths)
 
     def padded(self, chosen: Tensor) -> Tensor:
         """The sequences at the indices `chosen` (B,), on the CPU, padded to their longest: (B, T, …). No sync."""
@@ -122,17 +126,27 @@ class Ragged:
 
 class Files:
     """N files too many for memory: `read(path)` gives an example's raw tensor, all of one shape but for the length of
-    waveforms. They are read by `workers` processes while the model trains (data/streamed.py).
+    waveforms. They are read by `workers` processes while the model trains (data/streamed.py), and those of one shape
+    kept in the `store` if there is one, of which `rows` (N,) are theirs (all, where not given).
     """
 
-    def __init__(self, paths: Sequence[Path], read: Callable[[Path], Tensor], workers: int = 0):
-        self.paths, self.read, self.workers = list(paths), read, workers
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        read: Callable[[Path], Tensor],
+        workers: int = 0,
+        store: Store | None = None,
+        rows: Tensor | None = None,
+    ):
+        self.paths, self.read, self.workers, self.store = list(paths), read, workers, store
+        self.rows = torch.arange(len(self.paths)) if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, chosen: Tensor) -> Files:
-        return Files([self.paths[i] for i in indices(chosen)], self.read, self.workers)
+        places = indices(chosen)
+        return Files([self.paths[i] for i in places], self.read, self.workers, self.store, self.rows[chosen])
 
     def parts(self) -> Iterator[bytes]:
         """Names and sizes: the files themselves are too many to read for a digest."""

@@ -243,7 +243,7 @@ def test_a_set_above_the_limit_stays_files_that_give_the_same_images(tmp_path, l
     bytes_needed = 4 * 8 * 3 * 8 * 8
     inside, beyond = (load(tmp_path / "set", memory_limit=1e-9 * bytes_needed * k) for k in (1.01, 0.99))
     files, y = beyond.splits["train"]
-    assert isinstance(files, Files) and len(files) == 8 and files.workers == 2
+    assert isinstance(files, Files) and len(files) == 8 and files.workers == 4
     x, same = inside.splits["train"]
     assert torch.equal(torch.stack([files.read(path) for path in files.paths]), x) and torch.equal(y, same)
     assert not inside.notes and "data.memory_limit" in beyond.notes[0]

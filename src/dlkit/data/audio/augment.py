@@ -22,6 +22,8 @@ class AugmentWaves:
     all of one length remain of that length.
     """
 
+    mixes = False  # examples of a batch with each other
+
     def __init__(
         self,
         *,
@@ -49,7 +51,7 @@ class AugmentWaves:
             raise ValueError(f"{options}: only recordings can be augmented so, this data is {spec.kind}; expected 0")
         self._longest = spec.input_shape[0]
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def __call__(self, batch: Batch, generator: torch.Generator, epoch: int = 0) -> Batch:
         """Recordings (B, T) -> changed recordings (B, T'); all randomness comes from `generator`."""
         x = batch.x
         # A few hundred numbers, drawn where the generator is; on the CPU they are the same whatever the device.

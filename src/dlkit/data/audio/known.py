@@ -19,7 +19,7 @@ from dlkit.data.raw import Ragged, indices
 from dlkit.data.reading.folders import below
 from dlkit.data.reading.groups import numbered
 from dlkit.data.reading.problems import PUBLISHED, Problems
-from dlkit.types import NonNegativeInt, Positive, PositiveInt
+from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.10.tar.gz"
 FSDD_FOLDERS = ("fsdd", "free-spoken-digit-dataset-1.0.10", "free-spoken-digit-dataset")
@@ -55,7 +55,7 @@ def fsdd(
     if not found:
         raise ValueError(f"data.root: no recordings in {folder}; get them from {FSDD}")
     paths = [one[0] for one in found]
-    x, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, cache=cache)
+    x, _, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, cache=cache)
     problems.settle()
     y = torch.tensor([one[1] for one in found])
     digits = tuple("0123456789")
@@ -94,6 +94,7 @@ def speech_commands(
     memory_limit: Positive = 8.0,
     workers: NonNegativeInt = 4,
     cache: str | None = None,
+    cache_limit: NonNegative = 10.0,
 ) -> Examples:
     """Speech Commands v0.02 (Warden 2018): 35 words in 105,829 recordings of up to 1 s at 16 kHz.
 
@@ -112,15 +113,15 @@ def speech_commands(
     if not paths:
         raise ValueError(f"data.root: no recordings in {folder}")
     problems = Problems(remedy=PUBLISHED)
-    limits: dict[str, Any] = {"memory_limit": memory_limit, "workers": workers, "cache": cache}
-    x, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, **limits)
+    limits: dict[str, Any] = {"memory_limit": memory_limit, "cache_limit": cache_limit, "workers": workers}
+    x, _, notes = read_recordings(paths, problems, sample_rate=sample_rate, seconds=seconds, cache=cache, **limits)
     problems.settle()
     numbers = {word: number for number, word in enumerate(words)}
     y = torch.tensor([numbers[path.parent.name] for path in paths])
     rows = _by_list(folder, paths)
     splits = {split: (x[chosen], y[chosen]) for split, chosen in rows.items()}
     names = _names(place, paths, rows)
-    return Examples("waveform", "classification", splits, tuple(words), None, sample_rate, names=names)
+    return Examples("waveform", "classification", splits, tuple(words), None, sample_rate, notes, names=names)
 
 
 def _by_list(folder: Path, paths: list[Path]) -> dict[str, Tensor]:
@@ -161,7 +162,7 @@ def yesno(
         paths.remove(path)
     if not paths:
         raise ValueError(f"data.root: no recordings in {folder}")
-    x, bad = read_recordings(paths, problems, sample_rate=sample_rate, seconds=None, cache=cache)
+    x, bad, _ = read_recordings(paths, problems, sample_rate=sample_rate, seconds=None, cache=cache)
     assert isinstance(x, Ragged)
     waves, labels, groups = [], [], []
     for number, (path, wave) in enumerate(zip(paths, x.values.split(x.lengths.tolist()), strict=True)):

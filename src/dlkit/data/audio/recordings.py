@@ -15,6 +15,7 @@ from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading.attempts import attempts
 from dlkit.data.reading.cache import cache_folder, cached, key
 from dlkit.data.reading.problems import Problems
+from dlkit.data.reading.store import open_store
 
 BYTES = 4  # of a sample in memory
 GB = 10**9
@@ -29,14 +30,17 @@ def read_recordings(
     seconds: float | None,
     cache: str | None,
     memory_limit: float | None = None,
+    cache_limit: float = 0.0,
     workers: int = 0,
-) -> tuple[Recordings, set[Path]]:
-    """What `read_wave` makes of each file, in order, and the files that are no good, which are added to `problems`.
+) -> tuple[Recordings, set[Path], tuple[str, ...]]:
+    """What `read_wave` makes of each file, in order; the files that are no good, which are added to `problems`; and
+    notes for the user.
 
     Tensor (N, T) where `seconds` is given, else Ragged; a bad file has zeros in its place. Kept in the
     cache, so that the next run decodes and resamples nothing. Above `memory_limit` (GB) it is `Files`, whose headers
-    alone have been read. `workers` threads read; of Files, as many processes. Raises ValueError where recordings
-    of different lengths need more than the limit.
+    alone have been read, and which are kept in the cache as they are read, if all take no more than `cache_limit` (GB)
+    there. `workers` threads read; of Files, as many processes. Raises ValueError where recordings of different lengths
+    need more than the limit.
     """
     paths = list(paths)
     length = None if seconds is None else samples_of(seconds, sample_rate)
@@ -47,15 +51,20 @@ def read_recordings(
         name, make = "headers 1", lambda: _check(paths, workers)
     else:
         name, make = f"recordings 1 {sample_rate} {length}", lambda: _read(paths, read, length, limit, workers)
-    made = cached(cache_folder(cache) / "recordings", key(name, paths), make)
+    folder = cache_folder(cache) / "recordings"
+    made = cached(folder, key(name, paths), make)
     for place, why in made["bad"]:
         problems.add(str(paths[place]), why)
     bad = {paths[place] for place, _ in made["bad"]}
     if streamed:
-        return Files(paths, read, workers), bad
+        assert length is not None and memory_limit is not None
+        file = folder / f"{key(f'rows 1 recordings {sample_rate} {length}', paths)}.rows"
+        store, kept = open_store(file, len(paths), (length,), torch.float32, cache_limit)
+        notes = (f"streamed while training: more than data.memory_limit={memory_limit:g} GB", kept)
+        return Files(paths, read, workers, store), bad, tuple(note for note in notes if note)
     if length is None:
         _check_size(len(made["values"]), limit, "together")  # the limit may have been higher when they were cached
-    return (made["values"] if length is not None else Ragged(made["values"], made["lengths"])), bad
+    return (made["values"] if length is not None else Ragged(made["values"], made["lengths"])), bad, ()
 
 
 def _check(paths: list[Path], workers: int) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from dlkit.data.reading.cache import cache_folder, cached, key
 from dlkit.data.reading.folders import ClassFolders, list_classes
 from dlkit.data.reading.groups import PathGroups
 from dlkit.data.reading.problems import OnError, Problems
-from dlkit.types import NonNegativeInt, Positive, PositiveInt
+from dlkit.data.reading.store import open_store
+from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 Mode = Literal["auto", "grey", "rgb"]
 LOOKING = "looking at %s images, once"
@@ -30,8 +31,9 @@ def image_folder(
     size: PositiveInt = 64,
     mode: Mode = "auto",
     memory_limit: Positive = 2.0,
-    workers: NonNegativeInt = 2,
+    workers: NonNegativeInt = 4,
     cache: str | None = None,
+    cache_limit: NonNegative = 10.0,
     group: str | None = None,
     classes: Sequence[str | int] | None = None,
     on_error: OnError = "raise",
@@ -41,10 +43,11 @@ def image_folder(
     Each is resized so that its short side has `size` pixels, and the middle of its long side is kept
     (`pixels.read_image`). `mode` auto: grey where all images are, else rgb. What takes no more than `memory_limit` GB
     as float32 is decoded once, by `workers` threads, and kept in the folder `cache`. Of a larger set only the headers
-    are read now, and a file that is damaged behind its header ends the run with its name when it is read. `group` is a
-    regular expression with one group, looked for in the path below `root`: what it finds is in one split only.
-    `classes` names the classes in the order of their numbers: of these there may be any number of files, and those of
-    others cannot be used. Raises ValueError with every file that cannot be used, or leaves them out.
+    are read now, and a file that is damaged behind its header ends the run with its name when it is read; what is read
+    is kept in `cache` too, if all of it takes no more than `cache_limit` GB there. `group` is a regular expression with
+    one group, looked for in the path below `root`: what it finds is in one split only. `classes` names the classes in
+    the order of their numbers: of these there may be any number of files, and those of others cannot be used. Raises
+    ValueError with every file that cannot be used, or leaves them out.
     """
     problems, groups = Problems(on_error), PathGroups(group)
     folder, place = Path(root).expanduser(), cache_folder(cache) / "images"
@@ -53,16 +56,17 @@ def image_folder(
     found = found.without(groups.find(folder, found.paths("train"), problems), problems)
     read = partial(read_image, size=size, grey=grey)
     gigabytes = 4e-9 * len(found.every_path()) * (1 if grey else 3) * size**2
-    streams = gigabytes > memory_limit
-    if streams:
-        splits: dict[str, Any] = {
-            name: (Files(found.paths(name), read, workers), found.labels(name)) for name in found.splits
-        }
-    else:
+    if gigabytes <= memory_limit:
         found, splits = _decode(found, read, f"images {size} {grey}", place, workers, problems)
-    notes = problems.settle()
-    if streams:
-        notes += (f"read from files while training: {gigabytes:.3g} GB, more than data.memory_limit={memory_limit:g}",)
+        notes = problems.settle()
+    else:
+        notes = problems.settle()
+        every = found.every_path()
+        name = f"{key(f'rows 1 images {size} {grey}', every)}.rows"
+        store, kept = open_store(place / name, len(every), (1 if grey else 3, size, size), torch.uint8, cache_limit)
+        splits = _streamed(found, Files(every, read, workers, store))
+        notes += (f"streamed while training: {gigabytes:.3g} GB, more than data.memory_limit={memory_limit:g}",)
+        notes += (kept,) if kept else ()
     numbers = groups.numbers(found.paths("train"))
     return Examples("image", "classification", splits, found.classes, numbers, notes=notes, names=found.names())
 
@@ -97,6 +101,13 @@ def _decode(
         rows = torch.tensor([row[path] for path in found.paths(name)])
         splits[name] = (made["images"][rows], found.labels(name))
     return found, splits
+
+
+def _streamed(found: ClassFolders, files: Files) -> dict[str, Any]:
+    """Files and labels of each split."""
+    sizes = [len(pairs) for pairs in found.splits.values()]
+    parts = torch.arange(len(files)).split(sizes)
+    return {name: (files[rows], found.labels(name)) for name, rows in zip(found.splits, parts, strict=True)}
 
 
 def _without_bad(

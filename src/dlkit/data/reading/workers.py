@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from dlkit.data.raw import Files, Ragged
+from dlkit.data.reading.store import Store
 from dlkit.rng import SPLIT, stream
 
 SAMPLE, SAMPLE_BYTES = 5000, 256 << 20  # most files, and bytes of raw examples, that an encoder is fitted on
@@ -24,18 +27,63 @@ def read_batches(x: Any, plan: Iterator[Tensor], *, pin: bool = False, start_lat
     """The raw examples of each batch of the plan, which gives indices (B,): a Tensor, or Ragged where lengths differ.
 
     `Files` are read by their workers, which end with this iterator; with `start_late` the first batch is read here, so
-    that a look at it costs no processes. What is in memory is indexed. `pin`: in page-locked memory, for the copy to a
-    GPU. Raises ValueError where a file cannot be read.
+    that a look at it costs no processes. What their store has is taken from there, and what it has not is put there.
+    What is in memory is indexed. `pin`: in page-locked memory, for the copy to a GPU. Raises ValueError where a file
+    cannot be read.
     """
     if not isinstance(x, Files):
         yield from (x[chosen] for chosen in plan)
-        return
-    reader = Reader(x.read)
-    tasks = ([x.paths[i] for i in chosen.tolist()] for chosen in plan)
-    for paths in islice(tasks, None if not x.workers else 1 if start_late else 0):
+    elif x.store is None:
+        yield from _read(x, plan, pin, start_late)
+    else:
+        yield from _kept(x, x.store, plan, pin, start_late)
+
+
+def _read(files: Files, plan: Iterator[Tensor], pin: bool, start_late: bool) -> Iterator[Any]:
+    reader = Reader(files.read)
+    tasks = ([files.paths[i] for i in chosen.tolist()] for chosen in plan)
+    for paths in islice(tasks, None if not files.workers else 1 if start_late else 0):
         yield _received(reader[paths])
-    if x.workers:
-        yield from map(_received, _loader(reader, tasks, x.workers, pin))
+    if files.workers:
+        yield from map(_received, _loader(reader, tasks, files.workers, pin))
+
+
+def _kept(files: Files, store: Store, plan: Iterator[Tensor], pin: bool, start_late: bool) -> Iterator[Tensor]:
+    """What the store lacks of a batch is read by workers and put there, until it lacks a batch or less; then here."""
+    reader = Reader(files.read)
+    sent: deque[tuple[Tensor, Tensor]] = deque()  # of each batch on its way: its rows, and which of them are read
+
+    def lacking() -> Iterator[Tensor]:
+        asked, few = store.has(files.rows), 0  # what is there or on its way
+        while len(asked) - int(asked.sum()) > few and (chosen := next(plan, None)) is not None:
+            rows = files.rows[chosen]
+            sent.append((rows, ~store.has(rows)))
+            asked[chosen], few = store.writes, len(chosen)
+            yield chosen[sent[-1][1]]
+
+    def together(rows: Tensor, lacks: Tensor, read: Tensor) -> Tensor:
+        if lacks.all():
+            return read
+        batch = store[rows]
+        if len(read):
+            batch[lacks] = read
+        return batch.pin_memory() if pin else batch
+
+    store.refresh()
+    try:
+        if not store.has(files.rows).all():
+            for fresh in _read(files, lacking(), pin, start_late):
+                rows, lacks = sent.popleft()
+                store.put(rows[lacks], fresh)
+                yield together(rows, lacks, fresh)
+        for chosen in plan:
+            rows = files.rows[chosen]
+            lacks = ~store.has(rows)
+            read: Any = _received(reader[[files.paths[i] for i in chosen[lacks].tolist()]])
+            store.put(rows[lacks], read)
+            yield together(rows, lacks, read)
+    finally:
+        store.mark()
 
 
 def sample(files: Files, seed: int) -> Any:
@@ -62,8 +110,11 @@ class Reader(Dataset[Any]):
             examples = [self.read(path) for path in paths]
         except ValueError as error:
             return str(error)
+        if not examples:
+            return torch.empty(0)
         if all(one.shape == examples[0].shape for one in examples):
-            return torch.stack(examples)
+            batch: Tensor = default_collate(examples)  # in a worker written straight into shared memory
+            return batch
         return torch.cat(examples), torch.tensor([len(example) for example in examples])
 
 
@@ -83,11 +134,16 @@ def _loader(reader: Reader, tasks: Iterable[list[Path]], workers: int, pin: bool
         reader,
         batch_size=None,  # a task is a whole batch already
         sampler=tasks,
-        num_workers=workers,
+        num_workers=min(workers, _cpus()),
         pin_memory=pin,
         worker_init_fn=_leave_signals,
         generator=torch.Generator(),  # else it would draw from the global one, on which dropout depends
     )
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _leave_signals(worker: int) -> None:
