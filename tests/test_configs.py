@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import small_sets
@@ -12,7 +11,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from dlkit.build import build
+from dlkit.callbacks.base import Callback
 from dlkit.settings import GROUPS, config_folder
+from dlkit.state import State
 from dlkit.trainer import fit
 
 CONFIGS = config_folder()
@@ -22,6 +23,11 @@ PAIRS = [(group, choice) for group in GROUPS for choice in CHOICES[group]]
 REGRESSION = ("data=synthetic", "data.name=sine")
 NUMBERS = ("mae", "huber")  # losses that take no classes
 LARGE = {("init", "normal"): 1e4}  # first losses: of weights N(0, 1)
+SMALLER = {  # for digits, and for two steps in a moment
+    "torchvision": ["model.name=shufflenet_v2_x0_5"],
+    "airbench": ["model.channels=[8,16]"],
+}
+CONVOLVES = {"whiten": ["model=airbench", *SMALLER["airbench"]]}  # inits that want a model of images
 MODELS = {"Tokens": "lstm_text", "Waves": "lstm_speech"}  # by the encoder of the data
 CHOSEN = re.compile(r"override /data: (\w+)")
 pytestmark = pytest.mark.filterwarnings("ignore:data.batch_size=.* leaves")  # small sets are no multiple of a batch
@@ -37,9 +43,9 @@ def two_steps(place: Path, *overrides: str) -> list[float]:
     run = build(config(*overrides, "trainer.max_steps=2", "trainer.log_every=1"), place)
     losses: list[float] = []
 
-    class Watch:
-        def __getattr__(self, name: str) -> Any:
-            return lambda state, *rest: losses.extend([rest[0]["train/loss"]] if name == "on_log" else [])
+    class Watch(Callback):
+        def on_log(self, state: State, figures: dict[str, float]) -> None:
+            losses.append(figures["train/loss"])
 
     fit(run.state, run.engine, run.data, run.schedule, [*run.callbacks, Watch()], eval_every=1, log_every=1)
     assert run.state.step == 2
@@ -80,7 +86,9 @@ def test_every_choice_composes_builds_and_trains(group: str, choice: str, small_
         data = str(CHOSEN.search((CONFIGS / group / f"{choice}.yaml").read_text())[1])  # type: ignore[index]
         more = ["data.batch_size=8", *small_sets.options(data, small_files)]
     elif group == "model":
-        more = fitting_data(choice, small_files)
+        more = [*fitting_data(choice, small_files), *SMALLER.get(choice, [])]
+    elif group == "init":
+        more = CONVOLVES.get(choice, [])
     losses = two_steps(tmp_path, f"{group}={choice}", *more)
     assert len(losses) == 2
     assert all(0 <= loss < LARGE.get((group, choice), 100) for loss in losses)
@@ -89,8 +97,7 @@ def test_every_choice_composes_builds_and_trains(group: str, choice: str, small_
 @pytest.mark.parametrize("model", [model for model in CHOICES["model"] if not fitting_data(model, Path())])
 @pytest.mark.parametrize("loss", [loss for loss in CHOICES["loss"] if loss not in NUMBERS])
 def test_every_model_for_images_goes_with_every_loss(model: str, loss: str, tmp_path: Path) -> None:
-    smaller = ["model.name=shufflenet_v2_x0_5"] if model == "torchvision" else []
-    assert len(two_steps(tmp_path, f"model={model}", f"loss={loss}", *smaller)) == 2
+    assert len(two_steps(tmp_path, f"model={model}", f"loss={loss}", *SMALLER.get(model, []))) == 2
 
 
 @pytest.mark.parametrize("model", ["logreg", "mlp", "cnn"])
@@ -112,7 +119,7 @@ def test_every_schedule_goes_with_every_init_and_with_each_regulariser_in_turn(
 ) -> None:
     regularizer = CHOICES["regularizer"][(i + j) % len(CHOICES["regularizer"])]
     choices = (f"regularizer={regularizer}", f"scheduler={scheduler}", f"init={init}", "scheduler.warmup_steps=0.5")
-    assert len(two_steps(tmp_path, *choices)) == 2
+    assert len(two_steps(tmp_path, *choices, *CONVOLVES.get(init, []))) == 2
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))

@@ -12,6 +12,7 @@ from math import sqrt
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.types import Batch, NonNegative, Positive
@@ -115,6 +116,34 @@ def lsuv(model: nn.Module, batch: Batch) -> None:
         model.train(mode)
         for hook in hooks:
             hook.remove()
+
+
+@torch.no_grad()
+def whiten(model: nn.Module, batch: Batch) -> None:
+    """The first convolution makes the patches it sees uncorrelated, and is frozen (Jordan 2024, section 3.2).
+
+    Its filters are `v/√(λ + 5·10⁻⁴)` for the eigenvectors v of the patches' second moments `E[p pᵀ]` over the batch, λ
+    the eigenvalues, largest first; then the same with the other sign, so that nothing is lost behind an activation. Its
+    biases become 0, all else stays as torch's layers do. Raises ValueError for a layer that cannot be filled so.
+    """
+    layer = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    if layer is None or layer.groups > 1:
+        raise ValueError("init=whiten: this model has no convolution of images to begin with; try model=airbench")
+    size = layer.weight[0].numel()
+    if layer.out_channels % 2 or layer.out_channels > 2 * size:
+        raise ValueError(
+            f"init=whiten: the first convolution has {layer.out_channels} filters of {size} numbers; expected an even "
+            f"count of at most {2 * size}, each direction with both signs; try model=airbench"
+        )
+    enough = max(1, 2**24 // (size * batch.x[0, 0].numel()))  # images: 128 MB of patches
+    x = batch.x[:enough].cpu().double()  # a GPU's TensorFloat-32 would lose the smallest eigenvalues
+    patches = F.unfold(x, layer.kernel_size).transpose(0, 1).flatten(1)  # (C·k·k, N)
+    values, vectors = torch.linalg.eigh(patches @ patches.T / patches.shape[1])
+    filters = (vectors / (values + 5e-4).sqrt()).T.flip(0)[: layer.out_channels // 2]
+    layer.weight.copy_(torch.cat([filters, -filters]).view_as(layer.weight))
+    layer.weight.requires_grad_(False)
+    if layer.bias is not None:
+        layer.bias.zero_()
 
 
 @torch.no_grad()

@@ -42,10 +42,10 @@ class Scale:
 
     def encode(self, raw: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Raw images (B, C, H, W), uint8 or float -> float32, on `device` and in the same memory format."""
-        # `sub` promotes uint8 to float32 in the same pass and never writes into `raw`.
         raw = raw.to(device)
+        out = torch.empty_like(raw, dtype=torch.float32).copy_(raw)  # `raw − shift` would make one copy more
         shift, scale = (one.to(device, non_blocking=True) for one in (self.shift, self.scale))  # no sync for each batch
-        return torch.sub(raw, shift).div_(scale).float()
+        return out.sub_(shift).div_(scale)
 
     def promises(self) -> dict[str, Any]:
         """What it decides of the Spec."""

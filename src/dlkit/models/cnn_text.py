@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.models.fit import needs_tokens
-from dlkit.models.sequence import head, mask, unpadded
+from dlkit.models.sequence import head, largest, mask, unpadded
 from dlkit.models.vectors import Words, embedding
 from dlkit.types import Positive, PositiveInt, ProperFraction, Spec
 
@@ -29,17 +29,17 @@ class CnnText(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x, lengths = unpadded(x)
-        outside = ~mask(lengths.clamp(min=1), x.shape[1]).unsqueeze(1)  # an empty text is one window of zeros
+        inside = mask(lengths.clamp(min=1), x.shape[1]).unsqueeze(1)  # an empty text is one window of zeros
         embedded = self.words(x).transpose(1, 2)  # (B, E, T)
-        features = [self._largest(conv, embedded, outside) for conv in self.convolutions]
+        features = [self._largest(conv, embedded, inside) for conv in self.convolutions]
         return self.head(F.relu(torch.cat(features, 1)))  # ReLU grows, so it may follow the maximum
 
     @staticmethod
-    def _largest(conv: nn.Module, embedded: Tensor, outside: Tensor) -> Tensor:
+    def _largest(conv: nn.Module, embedded: Tensor, inside: Tensor) -> Tensor:
         """The convolution's largest output over the words of each text: (B, E, T) -> (B, channels)."""
         width: int = conv.kernel_size[0]  # type: ignore[index, assignment]
         out = conv(F.pad(embedded, ((width - 1) // 2, width // 2)))
-        return out.masked_fill(outside, -torch.inf).amax(2)
+        return largest(out, inside, 2)
 
 
 def cnn_text(

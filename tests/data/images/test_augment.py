@@ -224,3 +224,25 @@ def test_numbers_as_targets_are_mixed_as_they_are():
     batch = Batch(known().x, torch.arange(6.0).unsqueeze(1))
     x, y = mixing(mixup=1.0)(batch, stream(AUGMENT, 0, 1))
     torch.testing.assert_close(x.mean((1, 2, 3)), y[:, 0])
+
+
+def test_alternating_flips_show_each_side_of_an_image_in_two_epochs_whatever_batch_it_is_in():
+    x = torch.randint(0, 256, (200, 3, 8, 8), generator=torch.manual_seed(0)).float()
+    alternating = Augment(flip="alternating")
+    batch, shuffled = Batch(x, torch.zeros(200)), torch.randperm(200)
+    first, second, third = (alternating(batch, stream(AUGMENT, 0, epoch), epoch).x for epoch in range(3))
+    mirrored = (first != x).flatten(1).any(1)
+    assert 70 < mirrored.sum() < 130
+    assert torch.equal(first, flip(x, mirrored)) and torch.equal(second, flip(x, ~mirrored))
+    assert torch.equal(third, first)
+    assert torch.equal(alternating(Batch(x[shuffled], batch.y), stream(AUGMENT, 0, 9), 2).x, first[shuffled])
+
+
+def test_alternating_flips_draw_nothing_that_other_changes_would_get():
+    x = smooth()
+    y = torch.zeros(len(x))
+    plain = Augment(crop=4)(Batch(x, y), stream(AUGMENT, 0, 0), 0).x
+    both = Augment(crop=4, flip="alternating")(Batch(x, y), stream(AUGMENT, 0, 0), 0).x
+    same = (plain == both).flatten(1).all(1)
+    mirrored = Augment(flip="alternating")(Batch(x, y), stream(AUGMENT, 0, 0), 0).x
+    assert torch.equal(same, (mirrored == x).flatten(1).all(1))

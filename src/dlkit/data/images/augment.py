@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ DRAWS = 8  # uniform numbers an image; fixed, so that switching one option leave
 
 class Augment:
     """Flip, crop, shift and rotate, erase, mix, in this order, drawn anew for every image of every batch; 0 is off.
+
+    `flip: alternating` mirrors an image in every other epoch (Jordan 2024, section 3.6): two epochs show each side
+    once, where chance shows half of the images the same side twice. With which it begins, its own pixels decide.
 
     What lies outside an image is its mirror image, and an erased square takes the image's own mean in each channel. So
     augmenting commutes with normalisation, and normalised images can be augmented.
@@ -31,7 +35,7 @@ class Augment:
         self,
         *,
         crop: NonNegativeInt = 0,
-        flip: Fraction = 0.0,
+        flip: Fraction | Literal["alternating"] = 0.0,
         shift: Fraction = 0.0,
         rotate: Degrees = 0.0,
         erase: Fraction = 0.0,
@@ -39,7 +43,7 @@ class Augment:
         cutmix: NonNegative = 0.0,
     ) -> None:
         self.crop = crop  # whole pixels each way
-        self.flip = flip  # probability
+        self.flip = flip  # probability, or "alternating"
         self.shift = shift  # fraction of height and width, each way
         self.rotate = rotate  # degrees each way
         self.erase = erase  # sides of the square as a fraction of height and width
@@ -51,6 +55,11 @@ class Augment:
         """Whether anything is on."""
         return bool(self.options)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether examples of a batch are mixed with each other."""
+        return bool(self.mixup or self.cutmix)
+
     def check(self, spec: Spec) -> None:
         """Raise ValueError where these options do not suit the data."""
         options = ", ".join(f"data.augment.{name}={value}" for name, value in self.options.items())
@@ -61,7 +70,7 @@ class Augment:
             raise ValueError(f"data.augment.crop={self.crop}: expected less than the image's side, {side} pixels")
         self.classes = spec.num_outputs
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def __call__(self, batch: Batch, generator: torch.Generator, epoch: int = 0) -> Batch:
         """Images (B, C, H, W) -> changed images (B, C, H, W); all randomness comes from `generator`."""
         x = batch.x
         height, width = x.shape[2:]
@@ -69,7 +78,7 @@ class Augment:
         draws = torch.rand(len(x), DRAWS, generator=generator, device=generator.device)
         u = draws.to(x.device, non_blocking=True).unbind(1)  # non_blocking: no sync
         if self.flip:
-            x = flip(x, u[0] < self.flip)
+            x = flip(x, coin(x) == epoch % 2 if self.flip == "alternating" else u[0] < self.flip)
         if self.crop:
             x = crop(x, _whole(u[1], 2 * self.crop) - self.crop, _whole(u[2], 2 * self.crop) - self.crop, self.crop)
         if self.shift or self.rotate:
@@ -86,6 +95,12 @@ class Augment:
 def flip(x: Tensor, chosen: Tensor) -> Tensor:
     """Mirror left to right the images where `chosen` (B,) is true."""
     return torch.where(chosen.view(-1, 1, 1, 1), x.flip(3), x)
+
+
+def coin(x: Tensor) -> Tensor:
+    """0 or 1 for each image (B,), as if drawn, but always the same for the same pixels (B, C, H, W) in float32."""
+    total = x.view(torch.int32).sum((1, 2, 3))  # of whole numbers: exact, in whatever order
+    return (total * 0x1E3779B97F4A7C15 >> 40) & 1
 
 
 def crop(x: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:

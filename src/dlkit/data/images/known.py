@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +30,9 @@ CHARACTERS = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 def digits() -> Examples:
     """scikit-learn's 1,797 digits (1, 8, 8), 0 … 16, read from the installed package."""
     path = installed("digits", "digits.csv.gz")
-    table = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))  # 64 pixels and the label
+    text = gzip.decompress(path.read_bytes()).decode().replace("\n", ",")
+    numbers = np.fromstring(text, np.uint8, sep=",")  # in a tenth of the time of `loadtxt`
+    table = torch.from_numpy(numbers).view(-1, 65)  # 64 pixels and the label
     return Examples("image", "classification", {"train": (table[:, :64].reshape(-1, 1, 8, 8), table[:, 64].long())})
 
 
