@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlkit import dist
 from dlkit.callbacks.base import Callback, handlers
 from dlkit.engine import Engine
 from dlkit.guard import NonFinite
@@ -28,15 +29,17 @@ def fit(
     eval_every: int,
     log_every: int,
     save_every: float = float("inf"),
+    kind: type[Course] | None = None,
 ) -> None:
     """Trains from `state.step` to `state.total_steps`, or until something sets `state.stop`.
 
     Evaluates on "val" every `eval_every` steps, logs every `log_every` and before an evaluation, saves when
     `save_every` seconds have passed since the last time; all three once more at the end. A signal ends the run at once:
     saved, but neither logged nor evaluated, so that a resumed run does that at the steps at which an unbroken would.
+    `kind` is another kind of `Course`.
     """
     has_val = "val" in data.split_sizes
-    course = Course(state, schedule, callbacks, eval_every if has_val else None, log_every, save_every)
+    course = (kind or Course)(state, schedule, callbacks, eval_every if has_val else None, log_every, save_every)
     batches = data.train(state.step)
     with course.running():
         while not state.done:
@@ -67,9 +70,11 @@ def evaluate(
 ) -> dict[str, float]:
     """`{split}/loss` and every metric, exact over batches of any length; one sync point.
 
-    Leaves the model in evaluation mode. `keep` takes the outputs and targets of every batch.
+    Leaves the model in evaluation mode. `keep` takes the outputs and targets of every batch. Of several processes each
+    brings its part of the examples, and measures with the buffers of the first; the figures are those of all.
     """
     model.eval()
+    dist.spread(list(model.buffers()))
     sums: dict[str, Tensor] = {}
     count = 0
     for batch in batches:
@@ -81,6 +86,9 @@ def evaluate(
             keep.append((out, batch.y))
     if not count:  # a signal came first
         return {}
+    if dist.world() > 1:
+        *totals, counts = dist.total([*sums.values(), next(iter(sums.values())).new_full((), count)])
+        sums, count = dict(zip(sums, totals, strict=True)), int(counts)
     finish = {name: metric.finish for name, metric in measure.metrics.items()}
     figures = [finish[name](total / count) if name in finish else total / count for name, total in sums.items()]
     return dict(zip((f"{split}/{name}" for name in sums), torch.stack(figures).tolist(), strict=True))

@@ -79,8 +79,12 @@ class Augmentation(Protocol):
         """Raises ValueError where its options do not suit the data."""
         ...
 
-    def __call__(self, batch: Batch, generator: Any) -> Batch:
-        """The changed batch; all randomness comes from `generator`."""
+    def __call__(self, batch: Batch, generator: Any, epoch: int) -> Batch:
+        """The changed batch; all randomness comes from `generator`. `epoch` counts from 0.
+
+        With an attribute `mixes` that is false it promises to change each example by itself: of several processes that
+        stream files each then reads its own alone.
+        """
         ...
 
 
@@ -114,6 +118,11 @@ class Data(Protocol):
     def lengths(self, split: str) -> Tensor | None:
         """Lengths int64 (N,) of a split's sequences, in tokens or samples, on the CPU; None where they have one length
         or are not known."""
+        ...
+
+    def share(self, number: int, of: int) -> None:
+        """From now on gives only the part of every batch, and of every evaluation, that is process `number`'s of so
+        many; of a split with fewer examples than processes each evaluates all."""
         ...
 
     def use_channels_last(self) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dlkit.data.order import epoch_order
+from dlkit.data.order import epoch_order, share, shared
 
 LABELS = torch.arange(4096) % 3
 LENGTHS = torch.randint(8, 65, (4096,), generator=torch.manual_seed(0))
@@ -63,3 +63,14 @@ def test_balanced_draws_can_be_grouped_too():
     order = epoch_order(0, 0, RARE, "balanced", lengths, 30)
     assert torch.equal(order.sort().values, epoch_order(0, 0, RARE, "balanced").sort().values)
     assert padding(order, lengths, 30) < 1.1
+
+
+def test_shares_are_those_of_tensor_split():
+    for count, of in ((10, 3), (7, 7), (64, 1)):
+        parts = [torch.arange(count)[share(count, number, of)] for number in range(of)]
+        assert all(torch.equal(a, b) for a, b in zip(parts, torch.arange(count).tensor_split(of), strict=True))
+
+
+def test_of_few_rows_to_evaluate_every_process_has_all():
+    assert [shared(2, number, 3) for number in range(3)] == [slice(0, 2)] * 3
+    assert [shared(3, number, 3) for number in range(3)] == [slice(0, 1), slice(1, 2), slice(2, 3)]

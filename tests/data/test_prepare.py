@@ -4,7 +4,7 @@ import pytest
 import torch
 from builders import OPTIONS, AsIs, images, numbered, resident, sequences
 
-from dlkit.data import Examples
+from dlkit.data import Examples, prepare
 from dlkit.data.images.augment import Augment
 from dlkit.data.prepare import load
 from dlkit.data.scale import Scale
@@ -113,3 +113,19 @@ def test_overfitting_sequences_trains_on_the_same_few():
     data = resident(sequences(), overfit_batches=2)
     seen = torch.cat([batch.x[:, 0] for batch in itertools.islice(data.train(0), 6)])
     assert data.steps_per_epoch == 2 and len(seen.unique()) == 16
+
+
+def test_images_that_would_take_too_much_as_floats_stay_bytes_and_give_the_same_batches(monkeypatch):
+    def data():
+        made = resident(images(40), Scale(), val_fraction=0.2, augment=Augment(flip=0.5))
+        made.use_channels_last()
+        return made
+
+    usual = data()
+    monkeypatch.setattr(prepare, "FLOATS", 0)
+    small = data()
+    assert small._splits["train"][0].dtype is torch.uint8 and usual._splits["train"][0].dtype is torch.float32
+    assert small.spec == usual.spec and small.fingerprint() == usual.fingerprint()
+    batches = [[*itertools.islice(one.train(0), 6), *one.eval("val")] for one in (usual, small)]
+    for a, b in zip(*batches, strict=True):
+        assert torch.equal(a.x, b.x) and torch.equal(a.y, b.y) and a.x.stride() == b.x.stride()

@@ -142,7 +142,7 @@ def test_an_augmentation_of_ones_own_may_change_tables():
         def check(self, spec):
             assert spec.kind == "tabular"
 
-        def __call__(self, batch, generator):
+        def __call__(self, batch, generator, epoch):
             return Batch(batch.x + torch.rand(batch.x.shape, generator=generator), batch.y)
 
     x = next(resident(numbered(32), augment=Shift()).train(0)).x
@@ -255,6 +255,37 @@ def test_data_tells_targets_and_lengths_of_its_splits():
     assert torch.bincount(data.targets("train")).tolist() == [40] * 4
     assert int(data.lengths("train").sum() + data.lengths("test").sum()) == len(sequences().splits["train"][0].values)
     assert resident(images(40)).lengths("train") is None
+
+
+def shares(make, of):
+    """The data, and that of each of so many processes."""
+    parts = [make() for _ in range(of)]
+    for number, part in enumerate(parts):
+        part.share(number, of)
+    return make(), parts
+
+
+@pytest.mark.parametrize("size", [10, "full"])
+@pytest.mark.parametrize("augment", [None, {"flip": 0.5, "crop": 2, "mixup": 0.3}])
+def test_the_parts_of_a_batch_are_the_batch_with_the_same_changes(augment, size):
+    change = Augment(**augment) if augment else None
+    whole, parts = shares(lambda: resident(images(20), Scale(), augment=change, batch_size=size), 3)
+    for batch, *own in zip(take(whole, 1, 4), *(take(part, 1, 4) for part in parts), strict=True):
+        assert max(len(one.y) for one in own) - min(len(one.y) for one in own) <= 1
+        assert torch.equal(torch.cat([one.x for one in own]), batch.x)
+        assert torch.equal(torch.cat([one.y for one in own]), batch.y)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("make", [sequences, numbered])
+def test_the_parts_of_an_evaluation_are_its_examples(make, limit):
+    def few():
+        return resident(make(300), test_fraction=0.9, limit_batches=limit, batch_size=30)
+
+    whole, parts = shares(few, 4)
+    seen = [[y for batch in data.eval("test") for y in batch.x[:, 0].tolist()] for data in (whole, *parts)]
+    assert sorted(x for part in seen[1:] for x in part) == sorted(seen[0])
+    assert max(map(len, seen[1:])) - min(map(len, seen[1:])) <= 1
 
 
 @pytest.mark.cuda

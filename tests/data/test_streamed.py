@@ -1,6 +1,7 @@
 import itertools
 import multiprocessing
 import pickle
+import shutil
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from dlkit.data.images.augment import Augment
 from dlkit.data.images.folder import image_folder
 from dlkit.data.prepare import load
 from dlkit.data.raw import Files, Ragged
+from dlkit.data.reading.store import Store
 from dlkit.data.reading.workers import Reader, read_batches, sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
@@ -33,10 +35,15 @@ def folder(tmp_path_factory):
     return root
 
 
-def make(folder, streams=True, workers=0, augment=None, **options):
-    limit = 1e-9 if streams else 1.0
+def make(folder, streams=True, workers=0, augment=None, keep=None, **options):
+    """`keep`: a folder where decoded images are kept."""
     examples = image_folder(
-        root=str(folder / "set"), size=8, memory_limit=limit, workers=workers, cache=str(folder / "cache")
+        root=str(folder / "set"),
+        size=8,
+        memory_limit=1e-9 if streams else 1.0,
+        workers=workers,
+        cache=str(keep or folder / "cache"),
+        cache_limit=1.0 if keep else 0.0,
     )
     options = {**OPTIONS, "test_fraction": 0.2, "seed": 0, "device": "cpu", **options}
     data = load(examples, encoder=Scale(), augment=Augment(**augment) if augment else None, **options)
@@ -138,19 +145,22 @@ def test_workers_end_with_an_error_in_the_loop(folder):
     assert no_children()
 
 
+@pytest.mark.parametrize("keeps", [False, True])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_file_damaged_behind_its_header_is_named_when_it_is_read(folder, tmp_path, workers):
+def test_a_file_damaged_behind_its_header_is_named_when_it_is_read(folder, tmp_path, workers, keeps):
     data = make(folder, workers=workers)
     x, _ = data._splits["train"]
     damaged = tmp_path / "cut.png"
     damaged.write_bytes(x.paths[0].read_bytes()[:100])
-    files = Files([*x.paths[:6], damaged], x.read, workers)
+    store = Store(tmp_path / "k.rows", 7, (3, 8, 8), torch.uint8) if keeps else None
+    files = Files([*x.paths[:6], damaged], x.read, workers, store)
     batches = read_batches(files, iter(torch.arange(7).split(2)))
     with pytest.raises(ValueError) as caught:
         list(batches)
     why = "of what is streamed, data.on_error=skip sees the headers only"
     assert str(caught.value) == f"{damaged}: the image is damaged or cut off; mend or remove the file ({why})"
     assert no_children()
+    assert store is None or store.has(torch.arange(7)).tolist() == [True] * 6 + [False]
 
 
 def test_what_a_worker_gets_can_be_sent_to_a_new_process(folder):
@@ -174,6 +184,111 @@ def number_of_steps(path):
     return torch.full((int(path.stem),), float(path.stem))
 
 
+@pytest.fixture
+def few_seen(monkeypatch):
+    """Encoders are fitted on three images, so that most are first read when they are trained on."""
+    monkeypatch.setattr("dlkit.data.reading.workers.SAMPLE", 3)
+
+
+def counted(data):
+    """Of data read without workers: the files that are read from now on."""
+    read, paths = data._splits["train"][0].read, []
+    for x, _ in data._splits.values():
+        x.read = lambda path: paths.append(path) or read(path)
+    return paths
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("options", [{}, {"augment": AUGMENT}, {"sampler": "balanced"}, {"batch_size": "full"}])
+def test_batches_that_are_kept_decoded_are_those_of_the_files_bit_for_bit(folder, tmp_path, options, workers, few_seen):
+    plain = make(folder, **options)
+    wanted, wanted_test = take(plain, 0, 15), list(plain.eval("test"))
+    for _ in ("while they are written", "after"):
+        kept = make(folder, keep=tmp_path, workers=workers, **options)
+        assert same(take(kept, 0, 15), wanted, atol=0, rtol=0)
+        for _ in range(2):
+            assert same(list(kept.eval("test")), wanted_test, atol=0, rtol=0)
+        same(take(kept, 6, 3), wanted[6:9] if len(wanted) > 8 else wanted, atol=0, rtol=0)
+
+
+def test_every_file_is_read_once_however_many_epochs_evaluations_and_runs(folder, tmp_path, few_seen):
+    data = make(folder, keep=tmp_path)
+    paths = counted(data)
+    batches = data.train(0)
+    for _ in range(3):  # epochs; each leaves out the last example of its order
+        for _ in range(data.steps_per_epoch):
+            next(batches)
+        list(data.eval("test"))
+    assert 33 < len(paths) == len(set(paths)) <= 41
+    batches.close()
+    again = make(folder, keep=tmp_path)
+    paths = counted(again)
+    take(again, 0, 8), list(again.eval("test"))
+    assert len(paths) < 2
+
+
+def test_where_all_is_kept_no_processes_start(folder, tmp_path):
+    list(make(folder, keep=tmp_path).eval("train"))
+    batches = make(folder, keep=tmp_path, workers=2).train(0)
+    for _ in range(5):
+        next(batches)
+    assert not multiprocessing.active_children()
+
+
+def test_workers_end_once_all_is_kept_and_the_batches_go_on(folder, tmp_path, few_seen):
+    data = make(folder, keep=tmp_path, workers=1)
+    batches = data.train(0)
+    next(batches)
+    next(batches)
+    assert multiprocessing.active_children()
+    list(data.eval("train"))
+    same(list(itertools.islice(batches, 20)), take(make(folder), 2, 20), atol=0, rtol=0)
+    assert no_children()
+
+
+def test_a_run_that_was_killed_half_way_leaves_what_it_read(folder, tmp_path, few_seen):
+    wanted = take(make(folder), 0, 12)
+    batches = make(folder, keep=tmp_path).train(0)
+    next(batches)
+    batches.close()
+    half = make(folder, keep=tmp_path)
+    assert 0 < half._splits["train"][0].store.share < 1
+    assert same(take(half, 0, 12), wanted, atol=0, rtol=0)
+
+
+def test_runs_at_once_share_what_they_keep(folder, tmp_path, few_seen):
+    wanted = take(make(folder), 0, 12)
+    data = [make(folder, keep=tmp_path, workers=workers) for workers in (0, 1)]
+    taken = zip(*(one.train(0) for one in data), strict=True)
+    for batch, both in zip(wanted, taken, strict=False):
+        for one in both:
+            assert same([one], [batch], atol=0, rtol=0)
+
+
+def test_a_disk_that_fills_up_leaves_the_run_as_it_would_have_been(folder, tmp_path, monkeypatch, few_seen):
+    def full(self, place, content):
+        raise OSError(28, "No space left on device")
+
+    wanted = take(make(folder), 0, 9)
+    data = make(folder, keep=tmp_path)
+    monkeypatch.setattr("dlkit.data.reading.store.Store._write", full)
+    with pytest.warns(UserWarning, match="No space left on device") as warned:
+        assert same(take(data, 0, 9), wanted, atol=0, rtol=0)
+    assert len(warned) == 1
+
+
+def test_a_changed_file_is_read_anew(folder, tmp_path):
+    shutil.copytree(folder / "set", tmp_path / "set")
+    list(make(tmp_path, keep=tmp_path / "cache").eval("train"))
+    before = make(tmp_path, keep=tmp_path / "cache")
+    path = before._splits["train"][0].paths[0]
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path)
+    after = make(tmp_path, keep=tmp_path / "cache")
+    x = after._splits["train"][0]
+    assert not next(read_batches(x, iter([torch.tensor([0])]))).any()
+    assert before._splits["train"][0].store.path != x.store.path
+
+
 def test_waveforms_of_different_lengths_come_as_ragged(tmp_path):
     files = Files([tmp_path / f"{n}.wav" for n in (3, 3, 5, 2)], number_of_steps)
     first, second = read_batches(files, iter(torch.tensor([[0, 1], [2, 3]])))
@@ -184,9 +299,42 @@ def test_waveforms_of_different_lengths_come_as_ragged(tmp_path):
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_batches_on_the_gpu_are_those_of_the_cpu(folder):
-    cpu, gpu = (make(folder, device=device, workers=2, augment=AUGMENT) for device in ("cpu", "cuda"))
-    for a, b in zip(take(cpu, 0, 6), take(gpu, 0, 6), strict=True):
+@pytest.mark.parametrize("keeps", [False, True])
+def test_batches_on_the_gpu_are_those_of_the_cpu(folder, tmp_path, keeps):
+    keep = tmp_path if keeps else None
+    cpu, gpu = (make(folder, device=device, workers=2, augment=AUGMENT, keep=keep) for device in ("cpu", "cuda"))
+    for a, b in zip(take(cpu, 0, 15), take(gpu, 0, 15), strict=True):
         assert b.x.is_cuda and b.y.is_cuda
         torch.testing.assert_close(a.x, b.x.cpu(), atol=1e-3, rtol=1e-3)
         torch.testing.assert_close(a.y, b.y.cpu())
+
+
+@pytest.mark.parametrize("augment", [None, {"flip": 0.5, "crop": 2, "rotate": 10.0}, AUGMENT])
+def test_the_parts_of_a_batch_are_the_batch_with_the_same_changes(folder, augment):
+    whole, *parts = (make(folder, augment=augment) for _ in range(4))
+    for number, part in enumerate(parts):
+        part.share(number, 3)
+    for batch, *own in zip(take(whole, 2, 3), *(take(part, 2, 3) for part in parts), strict=True):
+        assert [len(one.y) for one in own] == [3, 3, 2]
+        torch.testing.assert_close(torch.cat([one.x for one in own]), batch.x)
+        assert torch.equal(torch.cat([one.y for one in own]), batch.y)
+
+
+def test_a_process_reads_its_part_only_unless_examples_are_mixed(folder, monkeypatch):
+    read = []
+    data = {mixes: make(folder, augment={"flip": 0.5, "mixup": float(mixes)}) for mixes in (False, True)}
+    monkeypatch.setattr(
+        Reader, "__getitem__", lambda self, paths: read.append(len(paths)) or torch.zeros(len(paths), 3, 8, 8)
+    )
+    for one in data.values():
+        one.share(1, 4)
+        take(one, 0, 1)
+    assert read == [2, 8]
+
+
+def test_the_parts_of_an_evaluation_are_its_examples(folder):
+    whole, *parts = (make(folder) for _ in range(3))
+    for number, part in enumerate(parts):
+        part.share(number, 2)
+    one, two, all_of_them = (torch.cat([batch.x for batch in data.eval("test")]) for data in (*parts, whole))
+    assert torch.equal(torch.cat([one, two]), all_of_them)

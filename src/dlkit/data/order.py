@@ -36,3 +36,18 @@ def _grouped(order: Tensor, lengths: Tensor, batch_size: int, generator: torch.G
     batches = torch.cat(pools).view(-1, batch_size)
     shuffled = batches[torch.randperm(len(batches), generator=generator)]
     return torch.cat([shuffled.flatten(), order[whole:]])
+
+
+def share(count: int, number: int, of: int) -> slice:
+    """Which of `count` rows belong to process `number` of so many: as `torch.tensor_split` cuts."""
+    each, more = divmod(count, of)
+    first = number * each + min(number, more)
+    return slice(first, first + each + (number < more))
+
+
+def shared(count: int, number: int, of: int) -> slice:
+    """As `share`, of rows to evaluate: all of them where there are fewer than processes, so that none has nothing.
+
+    Each counts once for every process then, which changes no mean over them.
+    """
+    return slice(0, count) if count < of else share(count, number, of)

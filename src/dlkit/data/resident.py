@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlkit.data.order import Sampler, epoch_order
+from dlkit.data.order import Sampler, epoch_order, share, shared
+from dlkit.data.prefetch import on_device
 from dlkit.data.raw import Ragged
 from dlkit.rng import AUGMENT, stream
 from dlkit.types import Augmentation, Batch, Encoder, Spec
 
-# An evaluation batch: at most so many examples, and so many bytes of inputs. On a CPU smaller ones stay near the caches
-# (a CNN on MNIST: 250 take half the time of 1000 with the C library's own allocator, the same with ours).
-EVAL_EXAMPLES = 1000
-EVAL_BYTES_CPU, EVAL_BYTES = 1 << 20, 32 << 20
+# An evaluation batch: at most so many examples, and so many bytes of inputs. Small ones cost small models time, large
+# ones memory, and time where they leave the caches, if the model makes much of each: of sequences, and of images that
+# it convolves, there are fewer.
+EVAL_EXAMPLES, EVAL_LARGE = 1000, 256
+EVAL_BYTES_CPU, EVAL_BYTES = 8 << 20, 32 << 20
 Encoded = Tensor | Ragged
 
 
 class ResidentData:
-    """Encoded splits on the device; batch k is a pure function of (seed, k).
+    """Encoded splits on the device; batch k is a pure function of (seed, k). Images may be bytes, encoded by batch.
 
     In training an epoch is one random permutation, cut into batches of `batch_size`; a short last one is dropped.
     """
@@ -49,6 +53,7 @@ class ResidentData:
         self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._splits, self._digest, self._seed, self._limit = splits, digest, seed, limit_batches
         self._sampler = sampler
+        self._part = (0, 1)  # which process this is, of how many
         self._labels = splits["train"][1].cpu()
         self._lengths = {name: x.lengths for name, (x, _) in splits.items() if isinstance(x, Ragged)}
 
@@ -64,6 +69,19 @@ class ResidentData:
         """Lengths (N,) of a split's sequences as the encoder gave them, on the CPU; None for what has one shape."""
         return self._lengths.get(split)
 
+    def share(self, number: int, of: int) -> None:
+        """From now on gives only the part of every batch and evaluation that is process `number`'s of so many.
+
+        Random changes are made to the whole batch before it is cut, so they are what they are in a single process.
+        """
+        self._part = (number, of)
+
+    def with_seed(self, seed: int) -> ResidentData:
+        """The same examples, which are shared, in another order and otherwise augmented."""
+        other = copy(self)
+        other._seed = seed
+        return other
+
     def use_channels_last(self) -> None:
         """Holds images in channels_last memory format, so that batches come out so. For models that convolve."""
         for name, (x, y) in self._splits.items():
@@ -77,74 +95,122 @@ class ResidentData:
         """
         for name, (x, y) in self._splits.items():
             with torch.no_grad():
-                parts = [function(batch.x) for batch in self._in_order(x, y)]
+                parts = [function(batch.x) for batch in _in_order(x, y, _rows(x))]
             self._splits[name] = (torch.cat(parts) if isinstance(x, Tensor) else _unpadded(parts), y)
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
+        own = share(self.batch_size, *self._part)
+        gathered = own if self.augment is None else slice(0, self.batch_size)
         while True:
             epoch, first = divmod(step, self.steps_per_epoch)
             order = self._order(epoch)
             for position in range(first, self.steps_per_epoch):
-                batch = self._batch(order, position)
+                batch = self._batch(order, position, gathered)
                 if self.augment is not None:
-                    changed = self.augment(batch, stream(AUGMENT, self._seed, step))
+                    changed = self.augment(batch, stream(AUGMENT, self._seed, step), epoch)
                     # Sampling kernels may answer in another memory format; a no-op where they did not.
-                    batch = Batch(_like(changed.x, batch.x), changed.y)
+                    batch = Batch(_like(changed.x[own], batch.x), changed.y[own])
                 yield batch
+                step += 1
+
+    def train_with(self, others: Sequence[ResidentData], step: int) -> Iterator[Batch]:
+        """As `train`, batches (K, B, …) of itself and of others made by `with_seed`: one gather, where that can be."""
+        all_of_them = [self, *others]
+        x, y = self._splits["train"]
+        gathers = isinstance(x, Tensor) and x.dtype is not torch.uint8
+        if not gathers or self.augment is not None or self.batch_size == len(y):
+            for batches in zip(*(one.train(step) for one in all_of_them), strict=True):
+                yield Batch(torch.stack([batch.x for batch in batches]), torch.stack([batch.y for batch in batches]))
+        while True:
+            epoch, first = divmod(step, self.steps_per_epoch)
+            orders = torch.stack([one._order(epoch) for one in all_of_them])  # (K, N)
+            for position in range(first, self.steps_per_epoch):
+                chosen = orders[:, position * self.batch_size : (position + 1) * self.batch_size]
+                rows, shape = chosen.flatten(), chosen.shape
+                assert isinstance(x, Tensor)
+                yield Batch(_gather(x, rows).unflatten(0, shape), y.index_select(0, rows).unflatten(0, shape))
                 step += 1
 
     def eval(self, split: str) -> Iterator[Batch]:
         """Each example of a split once: in order and without copies; sequences by length, so that little is padded."""
         x, y = of_split(self._splits, split)
-        batches = self._in_order(x, y, by_length=not self._limit)  # the first few by length would all be the longest
-        for number, batch in enumerate(batches):
-            if self._limit and number == self._limit:
-                return
-            yield batch
+        rows = _rows(x, by_length=not self._limit)  # the first few by length would all be the longest
+        if self._limit:
+            rows = rows[: sum(islice(_sizes(x, rows, y.device), self._limit))]
+        for batch in _in_order(x, y, rows, self._part):
+            yield Batch(self._encoded(batch.x), batch.y)
 
     def order(self, split: str) -> Tensor:
         """The rows of a split in the order of `eval`."""
         return _rows(of_split(self._splits, split)[0], by_length=not self._limit)
 
-    def _in_order(self, x: Encoded, y: Tensor, by_length: bool = False) -> Iterator[Batch]:
-        """All examples, in batches that suit the caches."""
-        if isinstance(x, Tensor):
-            size = eval_size(x[0].nbytes, y.device)
-            for start in range(0, len(y), size):
-                yield Batch(x[start : start + size], y[start : start + size])
-            return
-        order = _rows(x, by_length)
-        longest = x.lengths[order].flip(0).cummax(0).values.flip(0).clamp(min=1)  # from here to the end
-        start = 0
-        while start < len(x):
-            size = eval_size(int(longest[start]) * x.values[0].nbytes, y.device)
-            chosen = order[start : start + size]
-            yield Batch(x.padded(chosen), y[chosen.to(y.device, non_blocking=True)])  # no sync
-            start += size
-
     def _order(self, epoch: int) -> Tensor:
         """Indices of an epoch; on the device, one copy an epoch, where batches are gathered from a tensor."""
         lengths = self._lengths.get("train")  # as they were before `precompute`, which so changes no batch
         order = epoch_order(self._seed, epoch, self._labels, self._sampler, lengths, self.batch_size)
-        return order.to(self._splits["train"][1].device) if lengths is None else order
+        return on_device(order, self._splits["train"][1].device) if lengths is None else order
 
-    def _batch(self, order: Tensor, position: int) -> Batch:
-        """Batch number `position` of an epoch."""
+    def _batch(self, order: Tensor, position: int, own: slice) -> Batch:
+        """These rows of batch number `position` of an epoch."""
         x, y = self._splits["train"]
         if self.batch_size == len(y) and self._sampler == "uniform" and isinstance(x, Tensor):
-            return Batch(x, y)  # the whole split: the order within a batch changes nothing
-        chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
+            return Batch(self._encoded(x[own]), y[own])  # the whole split: its order changes nothing
+        start = position * self.batch_size
+        chosen = order[start + own.start : start + own.stop]
         if isinstance(x, Ragged):
             return Batch(x.padded(chosen), y.index_select(0, chosen.to(y.device, non_blocking=True)))
-        return Batch(_gather(x, chosen), y.index_select(0, chosen))
+        return Batch(self._encoded(_gather(x, chosen)), y.index_select(0, chosen))
+
+    def _encoded(self, x: Tensor) -> Tensor:
+        """Floats of images that are held as bytes."""
+        return self.encoder.encode(x, x.device) if x.dtype is torch.uint8 else x
 
 
-def _rows(x: Encoded, by_length: bool) -> Tensor:
+def _rows(x: Encoded, by_length: bool = False) -> Tensor:
     """0 … N − 1, or, of sequences, by length, the longest first."""
     if by_length and isinstance(x, Ragged):
         return x.lengths.argsort(descending=True, stable=True)
     return torch.arange(len(x))
+
+
+def _in_order(x: Encoded, y: Tensor, rows: Tensor, part: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    """The examples of these rows, or a process's part of them, in batches that suit the caches.
+
+    Of a tensor the rows are the first ones, and batches are views. Of sequences a process has every n-th, so that long
+    ones are many with none.
+    """
+    if isinstance(x, Ragged):
+        number, of = part
+        rows = rows[number::of] if len(rows) >= of else rows
+        start = 0
+        for size in _sizes(x, rows, y.device):
+            chosen = rows[start : start + size]
+            yield Batch(x.padded(chosen), y[chosen.to(y.device, non_blocking=True)])  # no sync
+            start += size
+        return
+    own = shared(len(rows), *part)
+    x, y = x[own], y[own]
+    start = 0
+    for size in _sizes(x, rows[own], y.device):
+        yield Batch(x[start : start + size], y[start : start + size])
+        start += size
+
+
+def _sizes(x: Encoded, rows: Tensor, device: torch.device) -> Iterator[int]:
+    """How many of these rows are in each evaluation batch."""
+    if isinstance(x, Tensor):
+        size = eval_size(4 * x[0].numel(), device)  # as floats, which bytes become
+        size = min(size, EVAL_LARGE) if _is_channels_last(x) else size
+        yield from (min(size, len(rows) - start) for start in range(0, len(rows), size))
+        return
+    longest = x.lengths[rows].flip(0).cummax(0).values.flip(0).clamp(min=1)  # from here to the end
+    start = 0
+    while start < len(rows):
+        size = eval_size(int(longest[start]) * x.values[0].nbytes, device)
+        size = min(size, EVAL_LARGE, len(rows) - start)
+        yield size
+        start += size
 
 
 def steps_in_epoch(examples: int, batch_size: int, limit_batches: int) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlkit.data.order import Sampler, epoch_order
+from dlkit.data.order import Sampler, epoch_order, share, shared
+from dlkit.data.prefetch import prefetched
 from dlkit.data.raw import Ragged
 from dlkit.data.reading.workers import read_batches
 from dlkit.data.resident import eval_size, of_split, steps_in_epoch
@@ -23,7 +24,8 @@ class StreamedData:
 
     Batch k is a pure function of (seed, k), the same as of `ResidentData`, whatever the number of workers: what is in a
     batch is decided in this process, and workers only read. They start with the second batch, so that a look at the
-    first costs no processes, and end with the iterator.
+    first costs no processes, and end with the iterator. What a store keeps decoded is taken from there, bit for bit
+    the same; once it has all, there are no workers (reading/workers.py).
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class StreamedData:
         self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._device, self._digest, self._seed, self._limit = torch.device(device), digest, seed, limit_batches
         self._sampler = sampler
+        self._part = (0, 1)  # which process this is, of how many
         self._labels = files["train"][1]
         self._splits = {name: (x, y.to(self._device)) for name, (x, y) in files.items()}
         self._format = torch.contiguous_format
-        one = self._encoded(next(read_batches(files["train"][0], iter([torch.tensor([0])]))))
+        one = self._encoded(next(read_batches(files["train"][0], iter([torch.tensor([0])]), start_late=True)))
         self._bytes = one.nbytes
         self.spec = replace(spec, input_shape=tuple(one.shape[1:]), **encoder.promises())
 
@@ -64,6 +67,14 @@ class StreamedData:
     def lengths(self, split: str) -> None:
         """None: only reading all files would tell."""
 
+    def share(self, number: int, of: int) -> None:
+        """From now on gives only the part of every batch and evaluation that is process `number`'s of so many.
+
+        Only this part is read, but where the augmentation mixes examples. Random changes are made to a batch of full
+        size, the others' examples 0, before it is cut, so they are what they are in a single process.
+        """
+        self._part = (number, of)
+
     def use_channels_last(self) -> None:
         """Gives images in channels_last memory format from now on."""
         if len(self.spec.input_shape) == 3:
@@ -71,22 +82,34 @@ class StreamedData:
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
-        x, y = self._splits["train"]
-        orders = tee(self._plan(step))  # one for the batches' targets, one for those who read
-        pin = self._device.type == "cuda"
-        for chosen, raw in zip(orders[0], read_batches(x, orders[1], pin=pin, start_late=True), strict=True):
-            batch = self._batch(raw, y, chosen)
-            if self.augment is not None:
-                changed = self.augment(batch, stream(AUGMENT, self._seed, step))
-                batch = Batch(self._formatted(changed.x), changed.y)
-            yield batch
-            step += 1
+        return prefetched(self._train(step), self._device)
 
     def eval(self, split: str) -> Iterator[Batch]:
         """Each example of a split once, in order; the last batch may be short."""
+        return prefetched(self._eval(split), self._device)
+
+    def _train(self, step: int) -> Iterator[Batch]:
+        x, y = self._splits["train"]
+        orders = tee(self._plan(step))  # one for the batches' targets, one for those who read
+        pin = self._device.type == "cuda"
+        own = share(self.batch_size, *self._part)
+        mixes = self.augment is not None and getattr(self.augment, "mixes", True)  # who does not say may do so
+        read = slice(0, self.batch_size) if mixes else own
+        plan = (chosen[read] for chosen in orders[1])
+        for chosen, raw in zip(orders[0], read_batches(x, plan, pin=pin, start_late=True), strict=True):
+            batch = self._batch(raw, y, chosen[read])
+            if self.augment is not None:
+                whole = Batch(_in_place(batch.x, read, self.batch_size), _in_place(batch.y, read, self.batch_size))
+                changed = self.augment(whole, stream(AUGMENT, self._seed, step), step // self.steps_per_epoch)
+                batch = Batch(self._formatted(changed.x[own]), changed.y[own])
+            yield batch
+            step += 1
+
+    def _eval(self, split: str) -> Iterator[Batch]:
         x, y = of_split(self._splits, split)
-        parts = torch.arange(len(y)).split(eval_size(self._bytes, self._device))
-        parts = parts[: self._limit] if self._limit else parts
+        size = eval_size(self._bytes, self._device)
+        rows = torch.arange(min(len(y), size * self._limit) if self._limit else len(y))
+        parts = rows[shared(len(rows), *self._part)].split(size)
         for chosen, raw in zip(parts, read_batches(x, iter(parts), pin=self._device.type == "cuda"), strict=True):
             yield self._batch(raw, y, chosen)
 
@@ -121,3 +144,12 @@ class StreamedData:
 
     def _formatted(self, x: Tensor) -> Tensor:
         return x.contiguous(memory_format=self._format)
+
+
+def _in_place(own: Tensor, rows: slice, count: int) -> Tensor:
+    """The rows where they belong among so many, the others 0."""
+    if len(own) == count:
+        return own
+    whole = own.new_zeros(count, *own.shape[1:])
+    whole[rows] = own
+    return whole
