@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "dlkit"
 
 FLOORS: list[set[str]] = [
-    {"types", "rng", "log", "settings"},
+    {"dist", "types", "rng", "log", "settings"},
     {
         "data",
         "models",
@@ -25,12 +25,13 @@ FLOORS: list[set[str]] = [
         "ema",
         "transfer",
     },
-    {"guard", "rundir", "state", "measure", "engine", "callbacks"},
-    {"trainer"},
+    {"guard", "rundir", "state", "measure", "engine", "captured", "callbacks"},
+    {"trainer", "parallel"},
     {
         "mistakes",
         "runs",
         "records",
+        "config_text",
         "begin",
         "trust",
         "build",
@@ -44,6 +45,7 @@ FLOORS: list[set[str]] = [
         "show",
         "result",
         "run",
+        "stacked",
         "reproduce",
         "sweeps",
         "cli",
@@ -52,14 +54,30 @@ FLOORS: list[set[str]] = [
 ]
 BRICKS = FLOORS[1]
 # What turns configs into objects.
-HYDRA = {"runs", "begin", "build", "trained", "evaluation", "show", "result", "run", "reproduce", "sweeps", "cli"}
+HYDRA = {
+    "runs",
+    "config_text",
+    "begin",
+    "build",
+    "trained",
+    "evaluation",
+    "show",
+    "result",
+    "run",
+    "stacked",
+    "reproduce",
+    "sweeps",
+    "cli",
+}
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
-    ["types", "rng", "log", "settings"],
-    ["rundir", "state", "guard", "measure", "engine", "callbacks"],
+    ["dist", "types", "rng", "log", "settings"],
+    ["rundir", "state", "guard", "measure", "engine", "captured", "callbacks"],
+    ["trainer", "parallel"],
     [
         "mistakes",
         "runs",
         "records",
+        "config_text",
         "begin",
         "trust",
         "build",
@@ -73,6 +91,7 @@ ORDERED = [  # within these, what stands earlier may be imported by what stands 
         "show",
         "result",
         "run",
+        "stacked",
         "reproduce",
         "sweeps",
         "cli",

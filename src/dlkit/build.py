@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +17,10 @@ from hydra.utils import get_method, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from dlkit import runtime
+from dlkit import dist, runtime
 from dlkit.callbacks.base import Callback
 from dlkit.callbacks.stopping import TimeLimit
+from dlkit.captured import CapturedEngine
 from dlkit.data.prepare import load
 from dlkit.data.resident import ResidentData
 from dlkit.ema import Ema
@@ -26,6 +31,7 @@ from dlkit.losses import Margin
 from dlkit.metrics import metrics_for
 from dlkit.models.speech import Speech
 from dlkit.optim.groups import groups
+from dlkit.parallel import ParallelEngine, Randomness
 from dlkit.rng import INIT, TRAIN, seed_all
 from dlkit.schedules import planned
 from dlkit.settings import Final, Trainer
@@ -53,20 +59,27 @@ class Experiment:
     final: Final
 
 
-def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) -> Experiment:
+def build(
+    cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None, like: Experiment | None = None
+) -> Experiment:
     """Builds everything, tries it on two examples, and takes up the state `saved` by an earlier part of the run.
 
-    Writes nothing. Raises ValueError for what cannot work.
+    `like` is another run with the same options of data, trainer and final, and a model of the same layers: what has
+    been read and found out for it is not again, and the examples on the device are shared. Writes nothing. Raises
+    ValueError for what cannot work.
     """
-    trainer: Trainer = instantiate(cfg.trainer)
-    device = runtime.setup(trainer)
-    data = build_data(cfg, trainer, device)
+    with dist.together():
+        trainer: Trainer = like.trainer if like else instantiate(cfg.trainer)
+        device = like.device if like else runtime.setup(trainer)
+    data = like.data.with_seed(cfg.seed) if like else build_data(cfg, trainer, device)  # type: ignore[attr-defined]
+    if trainer.allocator:
+        runtime.keep_freed_memory()
     loss: Loss = make(cfg.loss)(data.spec)
     first = next(data.train(0))
     model = build_model(cfg, data, loss, first, trainer, device)
     begin_from(cfg, model, saved)
-    rows = rehearse(model, loss, first)
-    if features_once(model, data):
+    rows = like.layers if like else rehearse(model, loss, first)
+    if not like and features_once(model, data):
         first = next(data.train(0))
     state = build_state(cfg, folder, trainer, data, model, first)
     schedule = build_schedule(cfg, state.total_steps, data.steps_per_epoch)
@@ -80,16 +93,45 @@ def build(cfg: DictConfig, folder: Path, saved: dict[str, Any] | None = None) ->
     if saved:
         take_up(state, saved)
     eval_every = trainer.eval_every or data.steps_per_epoch
-    return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every, build_final(cfg))
+    final = like.final if like else build_final(cfg)
+    return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every, final)
 
 
 def make(node: DictConfig) -> Any:
     """The node's target with its options filled in, still to be called with what only a run knows."""
-    return instantiate(node, _partial_=True, _convert_="all")
+    if MADE is None:
+        return instantiate(node, _partial_=True, _convert_="all")
+    if id(node) not in MADE:
+        MADE[id(node)] = (node, instantiate(node, _partial_=True, _convert_="all"))
+    made = MADE[id(node)][1]
+    return partial(made.func, *made.args, **deepcopy(made.keywords))  # what one run changes is not another's
+
+
+MADE: dict[int, tuple[DictConfig, Any]] | None = None  # by a node's identity, while many runs are built of one config
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within, a node is changed by putting another in its place only: so each goes through Hydra once, at 1 ms."""
+    global MADE
+    MADE = {}
+    try:
+        yield
+    finally:
+        MADE = None
 
 
 def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
     """Parts a group's node into the arguments of its own target and those of the function that all choices share."""
+    if MADE is None:
+        return _split(node, shared)
+    if -id(node) not in MADE:
+        MADE[-id(node)] = (node, _split(node, shared))
+    rest, options = MADE[-id(node)][1]
+    return rest, dict(options)
+
+
+def _split(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
     own = inspect.signature(get_method(node._target_)).parameters
     names = {name for name in inspect.signature(shared).parameters if name in node and name not in own}
     rest = {name: instantiate(node[name], _convert_="all") if _is_node(node, name) else node[name] for name in names}
@@ -107,14 +149,15 @@ def data_parts(cfg: DictConfig) -> tuple[Any, dict[str, Any]]:
 
 def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
     source, shared = data_parts(cfg)
-    return load(
-        source(),
-        **shared,
-        seed=cfg.seed,
-        device=device,
-        overfit_batches=trainer.overfit_batches,
-        limit_batches=trainer.limit_batches,
-    )
+    with dist.one_first():
+        return load(
+            source(),
+            **shared,
+            seed=cfg.seed,
+            device=device,
+            overfit_batches=trainer.overfit_batches,
+            limit_batches=trainer.limit_batches,
+        )
 
 
 def build_model(
@@ -123,7 +166,13 @@ def build_model(
     """The model on its device, initialised."""
     seed_all(INIT, cfg.seed)
     model: nn.Module = make(cfg.model)(data.spec, loss.outputs)
-    smallest = data.batch_size // trainer.accumulate
+    smallest = data.batch_size // dist.world() // trainer.accumulate
+    if smallest < 1 and dist.world() > 1:
+        least = dist.world() * trainer.accumulate
+        raise ValueError(
+            f"data.batch_size={data.batch_size}: is cut for {dist.world()} processes, trainer.accumulate="
+            f"{trainer.accumulate} parts each; expected {least} or more"
+        )
     if smallest < 1:
         raise ValueError(f"trainer.accumulate={trainer.accumulate} is more than data.batch_size={data.batch_size}")
     if smallest < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
@@ -183,6 +232,8 @@ def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, mod
     state.parts["encoder"] = data.encoder
     if trainer.ema:
         state.parts["ema"] = Ema(model, trainer.ema)
+    if dist.world() > 1:
+        state.parts["randomness"] = Randomness()
     return state
 
 
@@ -196,7 +247,10 @@ def build_optim(cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def build_engine(cfg: DictConfig, trainer: Trainer, state: State, loss: Loss, device: torch.device) -> Engine:
-    return Engine(
+    if trainer.capture and dist.world() > 1:
+        raise ValueError("trainer.capture=true: is for one process, not for torchrun; leave it out")
+    engine = CapturedEngine if trainer.capture else Engine if dist.world() == 1 else ParallelEngine
+    return engine(
         state,
         loss,
         metrics_for(state.spec, margins=isinstance(loss, Margin)),
@@ -254,6 +308,8 @@ def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Cal
             raise ValueError(f"callbacks.{name}: {kind} is no callback; derive it from dlkit.callbacks.base.Callback")
     if trainer.max_time:
         callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
+    if dist.rank() > 0:
+        callbacks = {name: callback for name, callback in callbacks.items() if not callback.writes}
     state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}
     return list(callbacks.values())
 

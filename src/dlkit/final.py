@@ -140,6 +140,7 @@ def refresh_norms(experiment: Experiment) -> None:
         norm.train()
     data = copy(experiment.data)
     data.augment = None
+    data.share(0, 1)  # this process sees all
     for batch in islice(data.train(0), data.steps_per_epoch):
         experiment.engine.forward(model, batch.x)
         if state.signal:

@@ -114,6 +114,8 @@ def reasons(then: Made, now: Made, given: Sequence[str]) -> list[str]:
     if then.result.get("seed") != now.result.get("seed") and not any(word.startswith("seed=") for word in given):
         found.append(f"config.yaml was changed after the run, whose seed was {then.result.get('seed')}")
     found += _resumed(then.env)
+    if stacked := then.env.get("stacked"):
+        found.append(f"it was trained as one model with {stacked - 1} others, which rounds and drops units otherwise")
     config = now.config
     if config["trainer"].get("max_time"):
         found.append("trainer.max_time ends a run by the clock")

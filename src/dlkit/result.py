@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
-from omegaconf import DictConfig
-
+from dlkit import dist
 from dlkit.build import Experiment
 from dlkit.final import digest, settle, viewed
 from dlkit.regularizers import weights, zero_weights
@@ -24,12 +23,15 @@ def final_figures(experiment: Experiment) -> dict[str, Any]:
     validation during training was not. Empty where a signal came first.
     """
     state, engine, data = experiment.state, experiment.engine, experiment.data
-    used = settle(experiment)
+    used = dist.tell(settle(experiment) if dist.rank() == 0 else "")
+    dist.spread(list(state.eval_model.state_dict().values()))
     model = viewed(state.eval_model, experiment.final)
 
     def measure() -> dict[str, float]:
         figures: dict[str, float] = {}
         for split in data.split_sizes:
+            if dist.world() > 1:
+                state.end_by(*dist.most(state.asked))
             if state.signal:  # what is left would be half measured
                 break
             batches = takewhile(lambda batch: not state.signal, data.eval(split))
@@ -52,14 +54,16 @@ def best_weights(state: State) -> Iterator[None]:
     """The model to evaluate with the weights of best.pt, put back afterwards."""
     model = state.eval_model
     final = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(load(state.folder / "checkpoints" / "best.pt")["model"])
+    if dist.rank() == 0:
+        model.load_state_dict(load(state.folder / "checkpoints" / "best.pt")["model"])
+    dist.spread(list(model.state_dict().values()))
     try:
         yield
     finally:
         model.load_state_dict(final)
 
 
-def make_result(cfg: DictConfig, experiment: Experiment, reason: str, figures: dict[str, Any]) -> dict[str, Any]:
+def make_result(experiment: Experiment, reason: str, figures: dict[str, Any]) -> dict[str, Any]:
     """What result.json holds: how the run ended, what it cost, and its `final_figures`; without them the last ones."""
     state = experiment.state
     return {
@@ -72,9 +76,7 @@ def make_result(cfg: DictConfig, experiment: Experiment, reason: str, figures: d
         "parameters": parameter_count(state.model),
         "zero_weights": round(zero_weights(weights(state.model)).item(), 6) if figures else None,
         "samples_per_second": round(state.step * state.batch_size / max(state.seconds, 1e-9), 1),
-        "seed": cfg.seed,
-        "name": cfg.name,
-        "tags": list(cfg.tags),
+        **{key: state.config[key] for key in ("seed", "name", "tags")},
         "weights": figures.get("weights"),
         "digest": figures.get("digest"),
         "metrics": figures.get("metrics") or state.metrics,

@@ -7,24 +7,26 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
-from dlkit import show
+from dlkit import dist, show
 from dlkit.build import Experiment, build
+from dlkit.config_text import as_yaml
 from dlkit.final import check, viewed
 from dlkit.guard import NonFinite
 from dlkit.log import Log, log
+from dlkit.parallel import ParallelCourse, ParallelEngine
 from dlkit.result import final_figures, make_result
 from dlkit.rundir import environment, load, locked, write_json, write_text
 from dlkit.settings import GROUPS
 from dlkit.state import State
-from dlkit.trainer import fit
+from dlkit.trainer import Course, fit
 
 
 @dataclass(frozen=True)
@@ -57,42 +59,58 @@ def run(
     with ExitStack() as cleanup:
         logging = Log()
         cleanup.callback(logging.close)
-        saved = load(folder / "checkpoints" / "last.pt") if resumes else None
-        experiment = build(cfg, folder, saved)
-        check(experiment)
+        dist.join()
+        folder = dist.tell(folder)
+        with dist.together():
+            saved = load(folder / "checkpoints" / "last.pt") if resumes else None
+            experiment = build(cfg, folder, saved)
+            check(experiment)
         state = experiment.state
         if cfg.dry_run:
             show.opening(cfg, experiment, saved, choices or {})
             show.dry_run(experiment)
             return Run(folder, {}, state.model)
-        state.folder = cleanup.enter_context(_opened(cfg, folder, experiment, arguments, choices or {}))
+        with dist.together():
+            if dist.rank() == 0:
+                where = whereabouts(experiment, arguments, choices or {})
+                state.folder = cleanup.enter_context(opened(folder, experiment, where))
+        state.folder = dist.tell(state.folder)
         show.opening(cfg, experiment, saved, choices or {})
-        logging.open(state.folder / "train.log")
-        result = _train(cfg, experiment)
+        if dist.rank() == 0:
+            logging.open(state.folder / "train.log")
+        result = _train(experiment)
         return Run(state.folder, result, viewed(state.eval_model, experiment.final).eval())
 
 
+def whereabouts(experiment: Experiment, arguments: Sequence[str], choices: Mapping[str, str]) -> dict[str, Any]:
+    """What env.json says of a run: where it came from, which files were chosen, what it sees."""
+    where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
+    where["choices"] = chosen(choices)
+    where["examples"] = dict(experiment.data.split_sizes)
+    return where
+
+
+def chosen(choices: Mapping[str, str]) -> dict[str, str]:
+    """The file chosen of each group that has one."""
+    return {group: choices[group] for group in GROUPS if choices.get(group) not in (None, "None")}
+
+
 @contextmanager
-def _opened(
-    cfg: DictConfig, folder: Path, experiment: Experiment, arguments: Sequence[str], choices: Mapping[str, str]
-) -> Iterator[Path]:
+def opened(folder: Path, experiment: Experiment, where: dict[str, Any]) -> Iterator[Path]:
     """The folder of the run, held for this process, with config and environment in it."""
     resumes = experiment.state.step > 0
-    if cfg.run_dir is None and not resumes:
+    if experiment.state.config["run_dir"] is None and not resumes:
         folder = _unused(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         made_last = [folder / "result.json", folder / "checkpoints" / "average.pt"]
         for path in [*made_last, *([] if resumes else _leftovers(folder))]:
             path.unlink(missing_ok=True)
-        where = environment(list(arguments), experiment.device, experiment.data.fingerprint())
-        where["choices"] = {group: choices[group] for group in GROUPS if choices.get(group) not in (None, "None")}
-        where["examples"] = dict(experiment.data.split_sizes)
         if resumes:
             first = json.loads((folder / "env.json").read_text())
             where = first | {"resumed": [*first.get("resumed", []), where | {"step": experiment.state.step}]}
         write_json(where, folder / "env.json")
-        write_text(OmegaConf.to_yaml(cfg, resolve=True), folder / "config.yaml")
+        write_text(as_yaml(experiment.state.config), folder / "config.yaml")
         yield folder
 
 
@@ -115,15 +133,32 @@ def _leftovers(folder: Path) -> list[Path]:
     ]
 
 
-def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
-    state = experiment.state
+def _train(experiment: Experiment) -> dict[str, Any]:
+    with recorded(experiment) as ending, stop_on_signal(experiment.state):
+        _fit(experiment)
+        ending.figures = {} if experiment.state.signal else final_figures(experiment)
+    return ending.result
+
+
+@dataclass
+class Ending:
+    """What comes out of a run."""
+
+    figures: dict[str, Any] = field(default_factory=dict)  # the final ones, where there are any
+    result: dict[str, Any] = field(default_factory=dict)  # the content of result.json
+
+
+@contextmanager
+def recorded(experiment: Experiment) -> Iterator[Ending]:
+    """Writes result.json, whatever happens within, with the figures that the ending has by then, and tells the user.
+
+    A loss or gradient that is not finite ends the run, which has failed; all else is raised on.
+    """
+    state, ending = experiment.state, Ending()
     reason = ""
-    figures: dict[str, Any] = {}
     try:
-        with stop_on_signal(state):
-            _fit(experiment)
-            figures = {} if state.signal else final_figures(experiment)
-            state.status = "interrupted" if state.signal else state.status
+        yield ending
+        state.status = "interrupted" if state.signal else state.status
         reason = state.stop
     except NonFinite as error:
         reason = str(error)
@@ -133,35 +168,40 @@ def _train(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         raise
     finally:
-        result = make_result(cfg, experiment, reason, figures)
-        write_json(result, state.folder / "result.json")
+        ending.result = make_result(experiment, reason, ending.figures)
+        write_json(ending.result, state.folder / "result.json")
         for callback in experiment.callbacks:
-            callback.on_result(state, result)
-    show.closing(experiment, result)
-    return result
+            callback.on_result(state, ending.result)
+    show.closing(experiment, ending.result)
 
 
 def _fit(run: Experiment) -> None:
+    if isinstance(run.engine, ParallelEngine):
+        run.engine.join()
+        run.data.share(dist.rank(), dist.world())
     fit(
         *(run.state, run.engine, run.data, run.schedule, run.callbacks),
         eval_every=run.eval_every,
         log_every=run.trainer.log_every,
         save_every=run.trainer.save_every,
+        kind=ParallelCourse if dist.world() > 1 else Course,
     )
 
 
 @contextmanager
-def stop_on_signal(state: State) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step at hand; a second one ends it at once."""
+def stop_on_signal(*states: State) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end these runs after the step at hand; a second one ends them at once."""
     if threading.current_thread() is not threading.main_thread():  # only there can Python handle signals
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if state.signal:
+        if any(state.asked for state in states):
             raise KeyboardInterrupt
-        state.signal = number
-        state.stop = state.stop or signal.Signals(number).name
+        for state in states:
+            state.asked = number
+            if dist.world() == 1:
+                state.end_by(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

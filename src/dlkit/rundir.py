@@ -16,6 +16,8 @@ from pickle import UnpicklingError
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
+from dlkit import dist
+
 if TYPE_CHECKING:  # who only writes a text, or holds a lock, does not wait for torch
     import torch
 
@@ -36,11 +38,23 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def save(content: dict[str, Any], path: Path) -> None:
-    """Saves tensors and plain data, to be read by `load`."""
+    """Saves tensors and plain data, to be read by `load`. Of several processes the first does."""
+    if dist.rank() > 0:
+        return
     import torch
 
     with whole(path) as temporary:
-        torch.save(content, temporary)
+        torch.save(_own(content), temporary)
+
+
+def _own(value: Any) -> Any:
+    """The value with copies of those tensors that are part of larger ones, which torch would save as a whole."""
+    if isinstance(value, dict):
+        return {key: _own(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_own, value))
+    is_part = hasattr(value, "untyped_storage") and value.untyped_storage().nbytes() > value.nbytes
+    return value.clone() if is_part else value
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -60,6 +74,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def write_text(text: str, path: Path) -> None:
+    """Of several processes the first does."""
+    if dist.rank() > 0:
+        return
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -152,6 +169,7 @@ def environment(arguments: list[str], device: torch.device, data_fingerprint: st
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
+        "processes": dist.world(),
         "data": data_fingerprint,
     }
 

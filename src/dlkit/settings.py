@@ -68,6 +68,7 @@ class Trainer:
     nan_guard: bool
     overfit_batches: NonNegativeInt
     limit_batches: NonNegativeInt
+    capture: bool = False  # not in configs of older runs
 
 
 @dataclass(frozen=True)

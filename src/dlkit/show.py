@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from dlkit import look, runs, trust
+from dlkit import dist, look, runs, trust
 from dlkit.build import Experiment
 from dlkit.log import log
 from dlkit.settings import program
@@ -23,7 +23,9 @@ def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | Non
     data, state, trainer = experiment.data, experiment.state, experiment.trainer
     log.info("run     %s", ", ".join(f"{group} {choices.get(group) or _target(cfg[group])}" for group in SHOWN))
     look.show(data)
-    log.info("device  %s, %s%s", experiment.device, trainer.dtype, ", compiled" if trainer.compile else "")
+    how = ", compiled" * trainer.compile + ", captured" * trainer.capture
+    how += f", one of {dist.world()} processes" if dist.world() > 1 else ""
+    log.info("device  %s, %s%s", experiment.device, trainer.dtype, how)
     length = f"{state.total_steps:,} steps" if state.bounded else f"{trainer.max_time:g} minutes"
     passes = state.total_steps / state.steps_per_epoch
     epochs = f" ({passes:.4g} epochs of {state.steps_per_epoch})" if state.bounded else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from signal import Signals
 from typing import Any, Protocol
 
 import torch
@@ -40,6 +41,7 @@ class State:
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal
     signal: int = 0  # the signal that asked to end
+    asked: int = 0  # the signal that came to this process; of several all end, once all know of it
     status: str = "running"  # then: finished | stopped | interrupted | failed
     seconds: float = 0.0  # spent in training steps, without evaluations
     metrics: dict[str, float] = field(default_factory=dict)  # of the last evaluation
@@ -60,6 +62,12 @@ class State:
     @property
     def done(self) -> bool:
         return self.step >= self.total_steps or bool(self.stop)
+
+    def end_by(self, number: int) -> None:
+        """A signal asks to end the run; 0: none does."""
+        if number:
+            self.signal = number
+            self.stop = self.stop or Signals(number).name
 
     @property
     def lr(self) -> float:

@@ -103,6 +103,8 @@ def assembled(
         raise ValueError(f"{folder}: {_first_line(error)}. {runs.written_by(folder)}") from error
     trainer = replace(trainer, device=cast(Any, device or usable(trainer.device)))
     place = runtime.setup(trainer)
+    if trainer.allocator:
+        runtime.keep_freed_memory()
     model.to(place)
     if uses_channels_last(model, trainer):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

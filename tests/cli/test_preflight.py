@@ -76,7 +76,7 @@ WRONG = [
     ("batch_size=4", "batch_size", "did you mean data.batch_size?"),
     ("learning_rate=1", "learning_rate", "did you mean optim.lr?"),
     ("model.lr=0.1", "model.lr", "did you mean optim.lr?"),
-    ("model=mlp model.channels=[8]", "model.channels", "one of model=cnn"),
+    ("model=mlp model.channels=[8]", "model.channels", "model=cnn"),
     ("data.augment.flp=0.5", "data.augment.flp", "did you mean data.augment.flip?"),
     ("trainer.epoch=3", "trainer.epoch", "did you mean trainer.epochs?"),
     ("callbacks.early_stop.patence=3", "callbacks.early_stop.patence", "did you mean callbacks.early_stop.patience?"),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from dlkit import dist
 from dlkit.callbacks.base import Callback
 from dlkit.metrics import higher_is_better
 from dlkit.rundir import save
@@ -45,6 +46,9 @@ class Checkpoint(Callback):
             there = ", ".join(figures)
             raise ValueError(f"callbacks.checkpoint.monitor={self.monitor}: no such figure; there are {there}")
 
+    def listens(self, event: str) -> bool:
+        return event != "on_step" or self.keep_every is not None
+
     def on_step(self, state: State) -> None:
         if self.keep_every and state.step % self.keep_every == 0:
             weights = state.eval_model.state_dict()
@@ -66,7 +70,7 @@ class Checkpoint(Callback):
             save(content(state, self.best_weights, state.best), folder(state) / "best.pt")
             self.best_weights = None
         save(state.state_dict(), folder(state) / "last.pt")
-        for step in self.beaten:  # only now does no last.pt name them
+        for step in self.beaten if dist.rank() == 0 else ():  # only now does no last.pt name them
             _best_file(state, step).unlink(missing_ok=True)
         self.beaten.clear()
 

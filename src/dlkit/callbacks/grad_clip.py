@@ -15,6 +15,9 @@ class GradClip(Callback):
     def __init__(self, *, max_norm: Positive | None = None):
         self.max_norm = max_norm
 
+    def listens(self, event: str) -> bool:
+        return self.max_norm is not None
+
     def on_grad(self, state: State) -> None:
         if self.max_norm is not None:
             state.grad_norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), self.max_norm)

@@ -19,11 +19,16 @@ class OutputStd(Callback):
     `init_std/<layer>`, so listed before those that record them, for metrics.jsonl and TensorBoard.
     """
 
+    writes = True
+
     def __init__(self, *, enabled: bool = False):
         self.enabled = enabled
         self.hooks: list[Any] = []
         self.measured: dict[str, Tensor] = {}
         self.figures: dict[str, float] = {}  # still to be recorded
+
+    def listens(self, event: str) -> bool:
+        return self.enabled or bool(self.figures)
 
     def on_start(self, state: State) -> None:
         if not self.enabled or state.step > 0:

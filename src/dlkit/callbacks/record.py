@@ -13,6 +13,8 @@ from dlkit.state import State
 class Record(Callback):
     """`{"step": …, "epoch": …, "seconds": …, "train/loss": …, …}` a line; made for grep and pandas."""
 
+    writes = True
+
     def __init__(self) -> None:
         self.file: IO[str] | None = None
 

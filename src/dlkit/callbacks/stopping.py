@@ -38,6 +38,9 @@ class EarlyStop(Callback):
         if self.patience is not None:
             self.counter.check("callbacks.early_stop.monitor", figures)
 
+    def listens(self, event: str) -> bool:
+        return self.patience is not None
+
     def on_log(self, state: State, figures: dict[str, float]) -> None:
         self.on_eval(state, figures)
 

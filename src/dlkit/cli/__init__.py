@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from dlkit import dist
+
 # Each module has `main(args)`, and a docstring whose first line is its help.
 COMMANDS = {
     "train": "dlkit.cli.train",
@@ -37,6 +39,10 @@ def main(argv: list[str] | None = None) -> None:
         from dlkit.cli.completion import complete
 
         complete(args)
+    elif first in COMMANDS and first != "train" and dist.world() > 1:
+        if dist.rank() == 0:
+            print(f"dlkit {first}: is for one process; several, begun by torchrun, only train", file=sys.stderr)
+        raise SystemExit(2)
     elif first in COMMANDS:
         importlib.import_module(COMMANDS[first]).main(args[1:])
     else:

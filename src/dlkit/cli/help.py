@@ -67,7 +67,6 @@ Groups and their choices (* is the default)
 Options most used, with their defaults
 {_table(list(_useful(folders, defaults)))}
   All options of a choice: {command} model=cnn --help
-  The whole config:        {command} --cfg job
 
 Examples
   {command} model=cnn optim=adam data=mnist

@@ -9,12 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dlkit import mistakes
-from dlkit.begin import start
+from dlkit import dist, mistakes
+from dlkit.begin import Start, start
 from dlkit.cli import dry_sweep, preflight, resume
 from dlkit.settings import config_folder
 
 MOST = 20  # mistakes of a sweep that are told
+OF_ONE_PROCESS = "a sweep begins processes of its own; leave out torchrun, or train one model with it"
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}  # interrupted: 128 + the signal's number, as shells do
 
 
@@ -25,31 +26,29 @@ def main(args: list[str] | None = None) -> None:
     and the like, which only show something.
     """
     words = sys.argv[1:] if args is None else args
-    if {"-m", "--multirun"} & set(words):
+    if {"-m", "--multirun"} & set(words) and dist.world() == 1:
         from dlkit.sweeps.processes import server
 
         server()  # imports torch, in seconds, while the command is judged
+    dist.join()
     try:
-        checked = resume.check(words)
-        if checked.trains_sweep:
-            from dlkit.cli.preflight.fitting import misfits
-            from dlkit.log import console
-
-            with console.status("checking all jobs"):
-                checked.mistakes += misfits(checked)
-        if checked.mistakes:
-            causes = checked.causes if checked.debug else None
-            preflight.refuse(checked.mistakes, causes, most=MOST if checked.trains_sweep else 3)
-        if checked.trains_sweep and dry_sweep.wanted(checked):
-            dry_sweep.show(checked)
-            return
-        begin = start(checked.config, checked.choices) if checked.config is not None else None
+        with dist.together():
+            checked, begin = _judged(words)
     except ValueError as error:
-        preflight.refuse([str(error)])
+        try:
+            preflight.refuse(*(error.args if isinstance(error, Mistakes) else ([str(error)],)))
+        finally:
+            dist.farewell(2)
+    except dist.Elsewhere:
+        sys.exit(dist.farewell(0))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    if checked.flags.help:
+    if dist.rank() > 0 and (begin is None or begin.ended):  # the first process shows what there is to show
+        return
+    if checked.trains_sweep and dry_sweep.wanted(checked):
+        dry_sweep.show(checked)
+    elif checked.flags.help:
         from dlkit.cli import help
 
         help.show(checked.overrides, config_folder(), checked.flags.config_dir)
@@ -64,6 +63,27 @@ def main(args: list[str] | None = None) -> None:
         print(begin.ended)
     else:
         sys.exit(_run(begin.config, begin.folder, checked.overrides, checked.choices, begin.resumes))
+
+
+class Mistakes(ValueError):
+    """Several at once; its arguments are those of `preflight.refuse`."""
+
+
+def _judged(words: list[str]) -> tuple[preflight.Checked, Start | None]:
+    """What the command line means, and where its run begins, if it is one. Raises ValueError for mistakes."""
+    checked = resume.check(words)
+    if checked.trains_sweep and dist.world() > 1:
+        raise ValueError(f"-m: {OF_ONE_PROCESS}")
+    if checked.trains_sweep:
+        from dlkit.cli.preflight.fitting import misfits
+        from dlkit.log import console
+
+        with console.status("checking all jobs"):
+            checked.mistakes += misfits(checked)
+    if checked.mistakes:
+        causes = checked.causes if checked.debug else None
+        raise Mistakes(checked.mistakes, causes, MOST if checked.trains_sweep else 3)
+    return checked, start(checked.config, checked.choices) if checked.config is not None else None
 
 
 def _through_hydra(argv: list[str]) -> None:
@@ -100,19 +120,28 @@ def _run(cfg: DictConfig, folder: Path, arguments: list[str], choices: dict[str,
 
     try:
         result = run(cfg, folder, arguments, resumes, choices).result
+    except dist.Elsewhere:
+        return dist.farewell(0)
     except Exception as error:
-        cause = mistakes.cause(error)
-        if not mistakes.is_mistake(cause):
-            traceback.print_exception(cause)
-            return 1
-        if cfg.debug:
-            traceback.print_exception(cause)
-        print(cause, file=sys.stderr)
-        return 2
+        return dist.farewell(_told(mistakes.cause(error), cfg.debug))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if dist.rank() == 0:
+            print("interrupted", file=sys.stderr)
         return 130
     return _exit_code(result) if result else 0
+
+
+def _told(error: BaseException, debug: bool) -> int:
+    """The exit code of what failed, which is told on stderr."""
+    is_mistake = mistakes.is_mistake(error)
+    if dist.world() > 1 and dist.is_lost(error):
+        print(f"process {dist.rank()}: another process is gone", file=sys.stderr)
+        return 1
+    if debug or not is_mistake:
+        traceback.print_exception(error)
+    if is_mistake:
+        print(error, file=sys.stderr)
+    return 2 if is_mistake else 1
 
 
 def _exit_code(result: dict[str, Any]) -> int:

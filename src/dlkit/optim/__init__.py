@@ -1,7 +1,7 @@
 """Optimisers: torch's own, in their fused form where there is one. `params` comes first, from `build.py`: parameter
 groups (`optim/groups.py`) or plain tensors.
 
-Fused (`fused.py`) means one kernel for the whole update: 1.05-1.16 x a step of a small model on a CPU, more on a GPU.
+Fused means one kernel for the whole update: 1.05-1.16 x a step of a small model on a CPU, more on a GPU.
 Where torch's formula differs from the one that courses teach, the docstring says how.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dlkit.optim import fused
+from dlkit.optim import direct
 from dlkit.optim.muon import Muon
 from dlkit.optim.together import Together
 from dlkit.types import NonNegative, Positive, ProperFraction
@@ -29,7 +29,7 @@ def gd(params: Params, *, lr: Positive, weight_decay: NonNegative = 0.0) -> torc
 
 def sgd(params: Params, *, lr: Positive, weight_decay: NonNegative = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent, `w −= η g`. `weight_decay` λ adds `λw` to the gradient."""
-    return fused.SGD(params, lr=lr, weight_decay=weight_decay)
+    return direct.SGD(params, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def momentum(
@@ -45,7 +45,7 @@ def momentum(
     The rate stands outside `h`, as taught; where it is written inside (`h_t = β h_{t−1} + η g`), a schedule acts on old
     gradients no more.
     """
-    return fused.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return direct.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True)
 
 
 def adagrad(
@@ -58,8 +58,8 @@ def adagrad(
     """
     groups = _groups(params)
     on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
-    adagrad = fused.Adagrad if on_cpu else torch.optim.Adagrad
-    return adagrad(groups, lr=lr, eps=eps, weight_decay=weight_decay)
+    adagrad = direct.Adagrad if on_cpu else torch.optim.Adagrad
+    return adagrad(groups, lr=lr, eps=eps, weight_decay=weight_decay, fused=on_cpu)
 
 
 def rmsprop(
@@ -74,7 +74,7 @@ def rmsprop(
 
     Taught with the name γ for α and ε inside the root; torch adds it outside, and has no fused form.
     """
-    return torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
+    return direct.RMSprop(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
 
 def adam(
@@ -89,7 +89,7 @@ def adam(
 
     `weight_decay` λ adds `λw` to the gradient, so it is scaled by the moments as well; `adamw` takes it out of them.
     """
-    return fused.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    return direct.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 def adamw(
@@ -101,7 +101,7 @@ def adamw(
     weight_decay: NonNegative = 0.01,
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay, `w −= η (m̂/(√v̂ + ε) + λw)` (Loshchilov and Hutter 2019, algorithm 2)."""
-    return fused.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    return direct.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 def muon(
@@ -140,7 +140,7 @@ def muon(
         own: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "adjust_lr_fn": adjust_lr_fn}
         both.append(Muon(matrices, lr, weight_decay=weight_decay, **own))
     if rest:
-        both.append(fused.AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay))
+        both.append(direct.AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay, fused=True))
     return Together(both)
 
 

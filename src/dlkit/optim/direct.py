@@ -1,9 +1,9 @@
-"""torch's fused optimisers without the Python around them.
+"""torch's optimisers without the Python around them.
 
 `torch.optim` spends 35 µs a step on hooks, profiling and grouping (logistic regression on MNIST: 43 µs with them, 8
 without), and imports the compiler to be exempted from it (half of the start-up of a run). These classes are torch's own
 but for `step`, which calls the same kernels on the same state: their weights are torch's bit for bit. The kernels and
-`_init_group` are private, so `tests/test_fused.py` compares them, and where they are missing torch's own step is used.
+`_init_group` are private, so `tests/test_direct.py` compares them, and where they are missing torch's own step is used.
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.rmsprop import rmsprop
 
 KERNELS = ("_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_adagrad_")
 ADAM_OPTIONS = ("lr", "weight_decay", "eps", "amsgrad", "maximize")
 SGD_OPTIONS = ("lr", "weight_decay", "momentum", "dampening", "nesterov", "maximize")
 ADAGRAD_OPTIONS = ("lr", "lr_decay", "weight_decay", "eps", "maximize")
+RMSPROP_OPTIONS = (
+    *("lr", "alpha", "weight_decay", "eps", "momentum", "centered"),
+    *("foreach", "maximize", "differentiable", "capturable"),
+)
 AVAILABLE = all(hasattr(torch, name) for name in KERNELS) and hasattr(torch.optim.Adam, "_init_group")
 
 
 class Direct(torch.optim.Optimizer):
-    """`step` as one kernel a parameter group. Parameters of several devices or types are left to torch's own.
+    """`step` as one call a parameter group. Parameters of several devices or types are left to torch's own.
 
     A GradScaler, or a guard, sets `grad_scale` and `found_inf` as of torch's: scalars on the device, the divisor of the
     gradients, and whether this step is void (1) or not (0).
     """
 
     def __init__(self, params: Any, **options: Any) -> None:
-        if "torch._dynamo" not in sys.modules:
-            _leave_compiler_out()
-        super().__init__(params, fused=True, **options)  # type: ignore[call-arg]
+        super().__init__(params, **options)
         self._look()
 
     def _look(self) -> None:
@@ -112,6 +115,16 @@ class Adagrad(Direct, torch.optim.Adagrad):
         torch._fused_adagrad_(params, grads, sums, steps, **options, **amp)  # type: ignore[call-overload]
 
 
+class RMSprop(Direct, torch.optim.RMSprop):
+    """torch has no kernel for it; what is saved is the import of the compiler."""
+
+    def update(self, group: dict[str, Any], amp: dict[str, Tensor | None]) -> None:
+        params, grads, squares, means, velocities, steps = ([] for _ in range(6))  # type: ignore[var-annotated]
+        self._init_group(group, params, grads, squares, means, velocities, steps)
+        options = {name: group[name] for name in RMSPROP_OPTIONS}
+        rmsprop(params, grads, squares, means, velocities, steps, **options)
+
+
 def _count(steps: list[Tensor], amp: dict[str, Tensor | None]) -> None:
     """One step more, of those that are not void."""
     torch._foreach_add_(steps, 1)
@@ -125,3 +138,7 @@ def _leave_compiler_out() -> None:
         method = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
         if method is not None:
             method.__dynamo_disable = method
+
+
+if "torch._dynamo" not in sys.modules:
+    _leave_compiler_out()

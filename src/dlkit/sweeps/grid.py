@@ -76,7 +76,8 @@ def launcher_of(config: DictConfig, context: HydraContext, task: TaskFunction, f
     if not isinstance(launcher, SweepLauncher):
         name = config.hydra.runtime.choices["hydra/launcher"]
         raise ValueError(
-            f"hydra/launcher={name}: cannot go on with jobs; local, slurm and ray can, or add hydra/sweeper=basic"
+            f"hydra/launcher={name}: cannot go on with jobs; local, stacked, slurm and ray can, or add "
+            "hydra/sweeper=basic"
         )
     return launcher
 

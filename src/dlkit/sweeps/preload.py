@@ -3,7 +3,6 @@
 Imports only: a device that is opened here could not be used in a copy.
 """
 
-import torch._dynamo  # torch's optimisers would import it, in a second
 import torch.utils.tensorboard  # noqa: F401
 
 import dlkit.run  # noqa: F401

@@ -47,6 +47,12 @@ class SlurmLauncher(_Launcher):
     target = "dlkit.sweeps.slurm.Slurm"
 
 
+class StackedLauncher(_Launcher):
+    """`hydra/launcher=stacked`"""
+
+    target = "dlkit.sweeps.stacked.Stacked"
+
+
 class _Sweeper(Sweeper):
     """Passes everything on to a sweeper of dlkit.sweeps, which is made where its mistakes can be answered."""
 

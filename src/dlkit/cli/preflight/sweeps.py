@@ -70,7 +70,7 @@ def is_drawn(config: DictConfig) -> bool:
 
 def is_local(config: DictConfig) -> bool:
     """Whether jobs run on this machine."""
-    return str(config.hydra.launcher.get("_target_")).endswith(("LocalLauncher", "BasicLauncher"))
+    return str(config.hydra.launcher.get("_target_")).endswith(("LocalLauncher", "StackedLauncher", "BasicLauncher"))
 
 
 def of_jobs(overrides: Iterable[Override], config: DictConfig, typed: Iterable[str]) -> list[Override]:

@@ -1,0 +1,46 @@
+"""How many replicas fit into memory at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dlkit.build import Experiment
+from dlkit.summary import tensor_bytes
+
+SHARE = 0.5  # of the free memory that may be used
+COPIES = 8  # of the weights: they, gradients, two moments, shifts, the best ones, and what a checkpoint holds meanwhile
+
+
+def fitting(run: Experiment, processes: int) -> int:
+    """Replicas of this run that fit into this process's part of the free memory."""
+    each = COPIES * tensor_bytes(run.state.model.parameters()) + 3 * activations(run)
+    return max(1, int(SHARE * free(run.device) / processes / max(each, 1)))
+
+
+def activations(run: Experiment) -> int:
+    """Bytes that the forward pass of a training batch keeps for the backward pass."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    batch = next(run.data.train(0))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run.engine.loss(run.engine.forward(run.state.model, batch.x), batch.y).mean()
+    return sum(sizes.values())
+
+
+def free(device: torch.device) -> float:
+    """Bytes that can be had; plenty where the system does not say."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 1e15
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1e3
