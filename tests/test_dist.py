@@ -215,3 +215,15 @@ def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) 
     assert (dist.tell("a"), dist.gather("a"), dist.most(3, 4)) == ("a", ["a"], [3, 4])
     dist.join()
     assert not torch.distributed.is_initialized()
+
+
+def test_what_failed_within_is_told_once_and_by_who_met_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "world", lambda: 2)
+    for number, raised in ((0, dist.Elsewhere), (1, ValueError)):
+        monkeypatch.setattr(dist, "rank", lambda number=number: number)
+        monkeypatch.setattr(dist, "gather", lambda fails, number=number: [False, fails or number == 0])
+        with pytest.raises(raised), dist.together(), dist.together():  # process 1 fails in the inner one
+            if number == 1:
+                raise ValueError("no such GPU")
+        assert dist._failed
+    monkeypatch.setattr(dist, "_failed", False)

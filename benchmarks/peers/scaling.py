@@ -14,7 +14,7 @@ from benchmarks.peers.report import line, median, shown, spread
 BATCHES = (8, 32, 128, 512, 2048)
 WIDTHS = (16, 64, 256, 1024)
 PARTS = (1, 2, 4)  # of 13,500 training images
-REPLICAS = (1, 4, 16, 64)
+REPLICAS = (1, 4, 16, 64, 256)
 REPLICA_EPOCHS = 5
 TEXT = """dlkit's trainer with its default callbacks unless said otherwise; the points of a table take turns. A cost is
 a fixed part and one that grows with the work, `a + b·n`: the knee is at n = a/b, where both are equal. a and b are
@@ -87,7 +87,7 @@ def data_size(rounds: int) -> dict[str, Any]:
 def replicas(rounds: int) -> dict[str, Any]:
     """Digits MLPs trained at once: the bare loop, and dlkit's stacked launcher where it is there."""
     times = once(Contestant("benchmarks.peers.scaling:stacks", rounds))
-    samples = REPLICA_EPOCHS * sweeps.TRAINING // sweeps.BATCH * sweeps.BATCH
+    samples = REPLICA_EPOCHS * (sweeps.TRAINING // sweeps.BATCH * sweeps.BATCH)
     head, rows = (
         ["replicas", "bare loop, µs a sample and replica"],
         [[n, spread([1e6 * t / samples / n for t in times[n]])] for n in REPLICAS],

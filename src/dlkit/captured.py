@@ -57,7 +57,7 @@ class CapturedEngine(Engine):
         if self.scaler:
             raise ValueError("trainer.capture=true: float16 decides on the CPU which steps to skip; take bfloat16")
         if kind in ("tokens", "waveform"):
-            raise ValueError(f"trainer.capture=true: batches of {kind} differ in length, a graph has one shape")
+            raise ValueError(f"trainer.capture=true: {kind} are not captured: batches differ in length")
         for part in optim.parts if isinstance(optim, Together) else [optim]:
             fused = isinstance(part, torch.optim.SGD) and part.defaults["fused"]
             if not (fused or isinstance(part, Muon) or "capturable" in part.defaults):

@@ -126,7 +126,8 @@ def together() -> Iterator[None]:
     except Exception as met:
         error = met
     global _failed
-    failures = [number for number, fails in enumerate(gather(error is not None)) if fails]
+    met_it_here = error is not None and not isinstance(error, Elsewhere)  # and not within, where all were told already
+    failures = [number for number, fails in enumerate(gather(met_it_here)) if fails]
     _failed = bool(failures)
     if error and (failures[0] == rank() or isinstance(error, Elsewhere)):
         raise error

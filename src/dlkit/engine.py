@@ -19,7 +19,10 @@ from dlkit.types import Batch, Loss
 
 
 class Engine(Measure):
-    """Computes gradients and updates weights. Nothing in a step waits for a GPU."""
+    """Computes gradients and updates weights.
+
+    Nothing in a step waits for a GPU, but for float16's scaler where the optimiser is not fused.
+    """
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ def settle(experiment: Experiment) -> str:
         instead = "" if files else ", so the last weights are used"
         log.warning("final.average=%d: the run has kept %d such checkpoints%s", final.average, len(files), instead)
     average(experiment, files)
-    return final.weights if files and not state.signal else "last"
+    return final.weights if files and not state.asked else "last"
 
 
 def average(experiment: Experiment, files: Sequence[Path]) -> None:
@@ -93,7 +93,7 @@ def average(experiment: Experiment, files: Sequence[Path]) -> None:
         weights, steps = mean(files, names)
         model.load_state_dict(weights)
         refresh_norms(experiment)
-        if state.signal:
+        if state.asked:
             model.load_state_dict(before)
             return
         log.info("average of the weights after %s steps", ", ".join(f"{step:,}" for step in steps))
@@ -143,7 +143,7 @@ def refresh_norms(experiment: Experiment) -> None:
     data.share(0, 1)  # this process sees all
     for batch in islice(data.train(0), data.steps_per_epoch):
         experiment.engine.forward(model, batch.x)
-        if state.signal:
+        if state.asked:
             break
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

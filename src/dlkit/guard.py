@@ -90,13 +90,14 @@ class Guard:
         else:
             params = list(self.params.values())
             before = [p.detach().clone() for p in params]
-            moments = [t for state in self.optim.state.values() for t in state.values() if isinstance(t, Tensor)]
+            kept = [t for state in self.optim.state.values() for t in state.values() if isinstance(t, Tensor)]
+            moments = [t for t in kept if t.device == void.device]  # to ask a count on the CPU would be to wait
             moments_before = [t.clone() for t in moments]
             for _, g in self._grads():  # or moments that begin here would be spoilt
                 g.masked_fill_(void, 0)
             self.optim.step()
             for new, old in zip([*params, *moments], [*before, *moments_before], strict=True):
-                new.copy_(torch.where(void.to(new.device), old, new))
+                new.copy_(torch.where(void, old, new))
 
     @torch.no_grad()
     def _restore_buffers(self) -> None:

@@ -38,6 +38,11 @@ class ParallelEngine(Engine):
         cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(cuda):
             unused = has_unused(state)
+        if unused and self.penalties:  # DDP would meet their gradient twice
+            raise ValueError(
+                "regularizer: the model has weights that get no gradient, and a penalty on these cannot be trained by "
+                "several processes; take regularizer=none, or a single process"
+            )
         self.tally = Tally(state.model, unused).to(device)
         self.model = self.ddp = DistributedDataParallel(
             self.tally,
@@ -156,7 +161,7 @@ class ParallelCourse(Course):
             self.agree()
 
     def agree(self) -> None:
-        """All processes call this at the same place."""
+        """All processes call this at the same place; of several times at one step, the first counts for the pace."""
         state, first = self.state, dist.rank() == 0
         wants_saving = first and self.clock.since_save() >= self.save_every
         interval = self._next_interval() if first else 0
@@ -169,6 +174,8 @@ class ParallelCourse(Course):
 
     def _next_interval(self) -> int:
         """Steps until the next agreement; at most twice as many as before, since first steps are slow."""
+        if self.state.step == self.last[0]:
+            return self.interval
         (step, then), self.last = self.last, (self.state.step, perf_counter())
         fitting = (self.state.step - step) * PACE / max(self.last[1] - then, 1e-9)
         return max(1, min(2 * self.interval, int(fitting)))

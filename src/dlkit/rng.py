@@ -52,7 +52,8 @@ def set_global_state(state: dict[str, Any]) -> None:
     """Continues where `global_state` was taken."""
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+        there = state["cuda"][: torch.cuda.device_count()]  # the run may have begun where there were more
+        torch.cuda.set_rng_state_all([one.cpu() for one in there])
     name, numbers, *rest = state["numpy"]
     np.random.set_state((name, numbers.cpu().numpy().astype(np.uint32), *rest))
     version, internal, gauss = state["random"]

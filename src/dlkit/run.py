@@ -67,7 +67,7 @@ def run(
             check(experiment)
         state = experiment.state
         if cfg.dry_run:
-            show.opening(cfg, experiment, saved, choices or {})
+            show.opening(experiment, saved, choices or {})
             show.dry_run(experiment)
             return Run(folder, {}, state.model)
         with dist.together():
@@ -75,7 +75,7 @@ def run(
                 where = whereabouts(experiment, arguments, choices or {})
                 state.folder = cleanup.enter_context(opened(folder, experiment, where))
         state.folder = dist.tell(state.folder)
-        show.opening(cfg, experiment, saved, choices or {})
+        show.opening(experiment, saved, choices or {})
         if dist.rank() == 0:
             logging.open(state.folder / "train.log")
         result = _train(experiment)

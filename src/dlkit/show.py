@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.table import Table
 
 from dlkit import dist, look, runs, trust
@@ -18,10 +17,11 @@ from dlkit.summary import forward_flops, layer_table, parameter_count, tensor_by
 SHOWN = ("data", "model", "loss", "regularizer", "optim", "scheduler", "init")
 
 
-def opening(cfg: DictConfig, experiment: Experiment, saved: dict[str, Any] | None, choices: Mapping[str, str]) -> None:
+def opening(experiment: Experiment, saved: dict[str, Any] | None, choices: Mapping[str, str]) -> None:
     """Data, model and plan of the run, and where it goes on from. `choices` names the files chosen, where known."""
     data, state, trainer = experiment.data, experiment.state, experiment.trainer
-    log.info("run     %s", ", ".join(f"{group} {choices.get(group) or _target(cfg[group])}" for group in SHOWN))
+    chosen = [f"{group} {choices.get(group) or _target(state.config[group])}" for group in SHOWN]
+    log.info("run     %s", ", ".join(chosen))
     look.show(data)
     how = ", compiled" * trainer.compile + ", captured" * trainer.capture
     how += f", one of {dist.world()} processes" if dist.world() > 1 else ""
@@ -51,7 +51,7 @@ def _going_on(experiment: Experiment, saved: dict[str, Any]) -> str:
     return line
 
 
-def _target(node: DictConfig) -> str:
+def _target(node: Mapping[str, Any]) -> str:
     """The name of a group's choice: the last part of its target."""
     return str(node["_target_"]).rpartition(".")[2]
 

@@ -9,6 +9,7 @@ import torch
 from stacked_runs import DIGITS, SMALL, alone, apart, asked, built, together
 
 from dlkit.stacked.forward import Refused
+from dlkit.stacked.memory import activations
 from dlkit.stacked.together import Together
 
 BARE = ("~callbacks.record", "~callbacks.checkpoint")  # no files
@@ -140,3 +141,22 @@ def test_momenta_may_not_differ() -> None:
     runs = [built(one) for one in asked((*SMALL, "optim=momentum"), ("optim.momentum=0.9", "optim.momentum=0.8"))]
     with pytest.raises(Refused, match="more than rate and decay"):
         Together(runs)
+
+
+def test_gradients_that_are_logged_are_those_without_the_decay() -> None:
+    runs = [
+        built(one) for one in asked((*SMALL, "optim=momentum", *BARE), [f"optim.weight_decay={d}" for d in (0.1, 0.2)])
+    ]
+    stack = Together(runs)
+    stack.backward(next(runs[0].data.train_with([runs[1].data], 0)))
+    gradients = {name: p.grad.clone() for name, p in stack.stack.trained.items() if p.grad is not None}
+    stack.step()
+    assert all(torch.equal(p.grad, gradients[name]) for name, p in stack.stack.trained.items() if p.grad is not None)
+
+
+def test_measuring_what_fits_into_memory_leaves_statistics_and_random_numbers_as_they_are() -> None:
+    (run,) = (built(one) for one in asked((*SMALL, "model.batch_norm=true", "model.dropout=0.5", *BARE), ["seed=0"]))
+    before, random = {n: b.clone() for n, b in run.state.model.named_buffers()}, torch.get_rng_state()
+    assert activations(run) > 0
+    assert all(torch.equal(buffer, before[name]) for name, buffer in run.state.model.named_buffers())
+    assert torch.equal(torch.get_rng_state(), random)

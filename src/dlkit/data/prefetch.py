@@ -35,17 +35,20 @@ def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def prefetched(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The same batches in the same order; on a GPU what makes each of them runs on a stream of its own.
+def aside(device: torch.device) -> Aside | None:
+    """One for a GPU; None elsewhere. To be kept: memory is kept for each stream by itself."""
+    return Aside(device) if device.type == "cuda" else None
+
+
+def prefetched(batches: Iterator[Batch], stream: Aside | None) -> Iterator[Batch]:
+    """The same batches in the same order; what makes each of them runs on the stream, if there is one.
 
     The host is ahead of a GPU: it asks for batch k + 1 as soon as step k is queued, so that its copy, from pinned
-    memory, and its encoding run beside that step.
+    memory, and its encoding run beside that step. Each batch is handed over before it is given.
     """
-    return beside(batches, Aside(device)) if device.type == "cuda" else batches
-
-
-def beside(batches: Iterator[Batch], stream: Aside) -> Iterator[Batch]:
-    """Batches made on a stream, each handed over before it is given."""
+    if stream is None:
+        yield from batches
+        return
     while True:
         with stream.use():
             batch = next(batches, None)

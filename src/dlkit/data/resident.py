@@ -122,6 +122,7 @@ class ResidentData:
         if not gathers or self.augment is not None or self.batch_size == len(y):
             for batches in zip(*(one.train(step) for one in all_of_them), strict=True):
                 yield Batch(torch.stack([batch.x for batch in batches]), torch.stack([batch.y for batch in batches]))
+            return
         while True:
             epoch, first = divmod(step, self.steps_per_epoch)
             orders = torch.stack([one._order(epoch) for one in all_of_them])  # (K, N)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.order import Sampler, epoch_order, share, shared
-from dlkit.data.prefetch import prefetched
+from dlkit.data.prefetch import aside, prefetched
 from dlkit.data.raw import Ragged
 from dlkit.data.reading.workers import read_batches
 from dlkit.data.resident import eval_size, of_split, steps_in_epoch
@@ -47,7 +47,7 @@ class StreamedData:
         self.split_sizes = {name: len(y) for name, (_, y) in files.items()}
         self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._device, self._digest, self._seed, self._limit = torch.device(device), digest, seed, limit_batches
-        self._sampler = sampler
+        self._sampler, self._stream = sampler, aside(self._device)
         self._part = (0, 1)  # which process this is, of how many
         self._labels = files["train"][1]
         self._splits = {name: (x, y.to(self._device)) for name, (x, y) in files.items()}
@@ -82,11 +82,11 @@ class StreamedData:
 
     def train(self, step: int) -> Iterator[Batch]:
         """Endless batches from global step `step` on."""
-        return prefetched(self._train(step), self._device)
+        return prefetched(self._train(step), self._stream)
 
     def eval(self, split: str) -> Iterator[Batch]:
         """Each example of a split once, in order; the last batch may be short."""
-        return prefetched(self._eval(split), self._device)
+        return prefetched(self._eval(split), self._stream)
 
     def _train(self, step: int) -> Iterator[Batch]:
         x, y = self._splits["train"]

@@ -94,10 +94,8 @@ class SGD(Direct, torch.optim.SGD):
         if group["momentum"] == 0:
             velocities = []
         elif first := all(velocity is None for velocity in velocities):
-            velocities = [torch.empty_like(grad) for grad in grads]
-        options = {
-            name: group[name] for name in ("lr", "weight_decay", "momentum", "dampening", "nesterov", "maximize")
-        }
+            velocities = [torch.zeros_like(grad) for grad in grads]
+        options = {name: group[name] for name in SGD_OPTIONS}
         torch._fused_sgd_(params, grads, velocities, is_first_step=first, **options, **amp)  # type: ignore[call-overload]
         if first:
             for p, velocity in zip(params, velocities, strict=True):

@@ -31,7 +31,7 @@ def gain(runs: Sequence[Experiment]) -> float:
     Raises Refused where they cannot be stacked, or do not come to the weights that each has alone.
     """
     random = global_state()
-    chosen = [*runs[: MOST - 1], runs[-1]]
+    chosen = [*runs[:-1][: MOST - 1], runs[-1]]
     try:
         _compare([_copy(run, dropout=False) for run in chosen], [_copy(chosen[k], dropout=False) for k in (0, -1)])
         together, one = Together([_copy(run) for run in chosen]), _copy(chosen[0])
@@ -52,7 +52,7 @@ def gain(runs: Sequence[Experiment]) -> float:
 def _copy(run: Experiment, dropout: bool = True) -> Experiment:
     """A run that trains by itself, on the same data, without callbacks."""
     state = run.state
-    shared: dict[int, Any] = {id(state.parts): {}, id(state.config): {}, id(state.spec): state.spec}
+    shared: dict[int, Any] = {id(state.parts): {}, id(state.config): state.config, id(state.spec): state.spec}
     engine = deepcopy(run.engine, shared)
     engine.state.train_mode()
     for group in engine.state.optim.param_groups:

@@ -45,7 +45,8 @@ def figures_of(runs: Sequence[Experiment], together: Together) -> list[dict[str,
 
 def _measured(weights: Sequence[dict[str, Tensor]], together: Together) -> list[Figures]:
     """Figures of every split with each of these weights."""
-    tensors = stacked_states(weights)
+    names = together.stack.tensors  # of weights that are shared one
+    tensors = stacked_states([{name: one[name] for name in names} for one in weights])
     found: list[Figures] = [{} for _ in weights]
     for split in together.runs[0].data.split_sizes:
         for all_of_them, figures in zip(found, together.evaluate_with(tensors, split), strict=True):

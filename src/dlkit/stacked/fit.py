@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from dlkit.build import Experiment
@@ -62,7 +62,10 @@ def _until_some_end(members: list[Member], together: Together) -> tuple[list[int
     guarded = members[0].run.trainer.nan_guard
     wants_gradients = [member for member in members if member.wants_gradients]
     told = [member for member in members if member.course.handlers["on_step"]]
-    over = [k for k, member in enumerate(members) if member.state.done]
+    for member in members:
+        member.course.clock.resume()
+    over = [k for k, member in enumerate(members) if member.state.done]  # a signal came while others left
+    _save(members, together, over)
     while not over:
         for member in members:
             member.course.set_rates()
@@ -72,6 +75,8 @@ def _until_some_end(members: list[Member], together: Together) -> tuple[list[int
             for member in wants_gradients:
                 member.speaks().emit("on_grad")
         if guarded and (bad := together.bad()):
+            for member in members:
+                member.course.clock.pause()
             together.void()
             return _ended_by(bad, members, together)
         together.step()
@@ -80,9 +85,7 @@ def _until_some_end(members: list[Member], together: Together) -> tuple[list[int
             member.state.step = step
         for member in told:
             member.speaks().emit("on_step")
-        if _something_is_due(members):
-            _report(members, together)
-        over = [k for k, member in enumerate(members) if member.state.done]
+        over = _report(members, together) if _something_is_due(members) else []
     return over, {}
 
 
@@ -97,8 +100,8 @@ def _something_is_due(members: list[Member]) -> bool:
     return course.log_is_due or course.saving_is_due or any(member.state.stop for member in members)
 
 
-def _report(members: list[Member], together: Together) -> None:
-    """What is due after a step: logs, evaluations, checkpoints."""
+def _report(members: list[Member], together: Together) -> list[int]:
+    """What is due after a step: logs, evaluations, checkpoints; the numbers of the runs that are over."""
     for member in members:
         member.course.clock.pause()
     due = [k for k, member in enumerate(members) if member.course.log_is_due]
@@ -114,13 +117,18 @@ def _report(members: list[Member], together: Together) -> None:
         figures = together.evaluate("val")
         for k in due:
             members[k].speaks().evaluated(figures[k])
-        for member in members:
-            member.course.clock.resume()
     done = [k for k, member in enumerate(members) if member.state.done]
     if any(member.course.saving_is_due for member in members):  # all, so that they can go on together
-        for k in done or range(len(members)):
-            together.keep_losses(k)
-            members[k].speaks().save()
+        _save(members, together, done or range(len(members)))
+    for member in members:
+        member.course.clock.resume()
+    return done
+
+
+def _save(members: list[Member], together: Together, which: Iterable[int]) -> None:
+    for k in which:
+        together.keep_losses(k)
+        members[k].speaks().save()
 
 
 def _batches(members: list[Member]) -> Iterator[Batch]:

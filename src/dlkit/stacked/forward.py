@@ -43,7 +43,6 @@ class Forward:
 
     def __init__(self, models: Sequence[nn.Module]):
         self.training = True
-        self.count = len(models)
         layers = _row(models)
         self.by_hand = layers is not None
         self.layers = layers or []
@@ -92,7 +91,7 @@ def _row(models: Sequence[nn.Module]) -> list[Callable[[Tensors, Tensor], Tensor
         elif type(module) is nn.Dropout:
             found.append(partial(_dropout, rates[name]))
         elif type(module) in ELEMENTWISE:
-            found.append(partial(_alone, module))
+            found.append(partial(_elementwise, module))
         else:
             return None
     return found
@@ -113,7 +112,7 @@ def _flatten(tensors: Tensors, x: Tensor) -> Tensor:
     return x.flatten(2)
 
 
-def _alone(module: nn.Module, tensors: Tensors, x: Tensor) -> Tensor:
+def _elementwise(module: nn.Module, tensors: Tensors, x: Tensor) -> Tensor:
     out: Tensor = module(x)
     return out
 
@@ -121,6 +120,6 @@ def _alone(module: nn.Module, tensors: Tensors, x: Tensor) -> Tensor:
 def _dropout(rates: Sequence[float], tensors: Tensors, x: Tensor) -> Tensor:
     if len(set(rates)) == 1:
         return nn.functional.dropout(x, rates[0])
-    p = torch.tensor(rates, device=x.device, dtype=x.dtype).view(-1, *[1] * (x.dim() - 1))
-    kept = torch.rand_like(x) >= p
-    return x * kept / (1 - p).clamp(min=1e-9)
+    p = torch.tensor(rates, device=x.device).view(-1, *[1] * (x.dim() - 1))
+    kept = torch.rand(x.shape, device=x.device) >= p  # float32: bfloat16 has 256 numbers in [0, 1)
+    return x * (kept / (1 - p).clamp(min=1e-9)).to(x.dtype)

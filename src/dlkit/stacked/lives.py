@@ -10,7 +10,6 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import IO, Any, cast
 
-from omegaconf import DictConfig
 from rich.console import Console
 
 from dlkit import show
@@ -48,7 +47,7 @@ class Life:
         self.asked, self.run, self.saved, self.early = asked, run, saved, early
         self.around, self.within = ExitStack(), ExitStack()
 
-    def begin(self, cfg: DictConfig, where: dict[str, Any], first: Life) -> Member:
+    def begin(self, where: dict[str, Any], first: Life) -> Member:
         """Opens the folder and emits the first event; `first` is the life of the first run, which has begun."""
         run, folder = self.run, self.run.state.folder
         run.state.folder = self.around.enter_context(opened(folder, run, where))
@@ -57,7 +56,7 @@ class Life:
             handler.handle(record)
         self.member = Member(run, [handler])
         self.member.speaks()
-        show.opening(cfg, run, self.saved, self.asked.choices)
+        show.opening(run, self.saved, self.asked.choices)
         self.ending = self.around.enter_context(recorded(run))
         if self is not first:
             _share_graph(first.run, run)
@@ -74,6 +73,7 @@ class Life:
         self.member.speaks()
         self.ending.figures = figures
         self.around.__exit__(*_raised(error))
+        logging.root.handlers = [logging.NullHandler()]  # its files are closed
 
     def _writer(self, folder: Path) -> logging.Handler:
         files = [self.around.enter_context((folder / name).open("a", encoding="utf-8")) for name in LOGS]

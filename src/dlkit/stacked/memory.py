@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ COPIES = 8  # of the weights: they, gradients, two moments, shifts, the best one
 def fitting(run: Experiment, processes: int) -> int:
     """Replicas of this run that fit into this process's part of the free memory."""
     each = COPIES * tensor_bytes(run.state.model.parameters()) + 3 * activations(run)
+    if run.device.type == "cuda":  # each process has one of its own
+        processes = 1
     return max(1, int(SHARE * free(run.device) / processes / max(each, 1)))
 
 
@@ -29,9 +32,9 @@ def activations(run: Experiment) -> int:
         sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    batch = next(run.data.train(0))
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        run.engine.loss(run.engine.forward(run.state.model, batch.x), batch.y).mean()
+    batch, model = next(run.data.train(0)), deepcopy(run.state.model)  # whose running statistics stay as they are
+    with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run.engine.loss(run.engine.forward(model, batch.x), batch.y).mean()
     return sum(sizes.values())
 
 

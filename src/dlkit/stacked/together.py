@@ -31,12 +31,12 @@ class Together:
 
     def __init__(self, runs: Sequence[Experiment]):
         self.runs, self.engines = list(runs), [run.engine for run in runs]
-        first = self.first = self.engines[0]
+        self.first = self.engines[0]
         _check(runs)
         self.stack = Stack([run.state for run in runs])
         self.forward = Forward(self.stack.models)
         self.update = Update(self.stack)
-        self.same_loss = all(_same(first.loss, engine.loss) for engine in self.engines)
+        self.same_loss = all(run.state.config["loss"] == runs[0].state.config["loss"] for run in runs)
         self.losses = [torch.stack(each) for each in zip(*(run.state.losses for run in runs), strict=True)]
         self.logged = [0] * len(runs)  # how many of these each run has logged
         self.share: Tensor | None = None  # of each example in its run's gradient, 1 / B, as the losses' own gradient
@@ -200,11 +200,8 @@ def _check(runs: Sequence[Experiment]) -> None:
         raise Refused("their logs are at different steps")
     if any(len(run.engine.penalties) != len(first.engine.penalties) for run in runs):
         raise Refused("their regularisers are of different kinds")
-
-
-def _same(loss: object, other: object) -> bool:
-    """Whether two losses are made from the same options."""
-    return type(loss) is type(other) and str(vars(loss)) == str(vars(other))
+    if len({tuple(map(type, run.engine.arounds)) for run in runs}) > 1:
+        raise Refused("their regularisers are of different kinds")
 
 
 def _cut(batches: Iterable[Batch], replicas: int) -> Iterator[Batch]:

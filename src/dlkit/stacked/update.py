@@ -41,6 +41,7 @@ class Update:
         self.kinds = self._kinds()
         self.columns: dict[tuple[float, ...], Tensor] = {}
         self.shifts: dict[str, Tensor] = {}  # d, where rates differ
+        self.bare: dict[Tensor, Tensor] = {}  # the gradients without decay, which are those that are logged
         self.linked = 0
         self._take_up()
 
@@ -73,6 +74,9 @@ class Update:
             self.optim.step()
         else:
             self._apart(rates)
+        for p, gradient in self.bare.items():
+            p.grad = gradient
+        self.bare.clear()
         if len(self.optim.state) != self.linked:
             self._link()
 
@@ -84,7 +88,8 @@ class Update:
             if self.decoupled:
                 p.data.mul_(self._column([1 - r * d for r, d in zip(rates, decays, strict=True)], p))
             else:
-                p.grad.addcmul_(p.data, self._column(decays, p))
+                self.bare[p] = p.grad
+                p.grad = torch.addcmul(p.grad, p.data, self._column(decays, p))
 
     def _apart(self, rates: list[list[float]]) -> None:
         """A step in which rates differ."""

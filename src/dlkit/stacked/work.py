@@ -6,13 +6,14 @@ import logging
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import MemoryHandler
 
 from omegaconf import DictConfig, OmegaConf
 
 from dlkit.begin import start
 from dlkit.build import Experiment, build, remembering
+from dlkit.data.resident import ResidentData
 from dlkit.final import check
 from dlkit.guard import NonFinite
 from dlkit.log import log
@@ -60,13 +61,19 @@ def train(asked: Sequence[Asked], teller: Teller, processes: int = 1) -> None:
             first, before = _built(rest[0], before, cfg, None, teller), rest.popleft()
         lives = [first] if first else []
         like = first.run if first else None
-        most = fitting(like, processes) if like else 1
+        if like and not isinstance(like.data, ResidentData):
+            teller.alone([one.name for one in asked], "their data is streamed from files")
+            return
+        most = min(fitting(like, processes), _openable()) if like else 1
         size = -(-(1 + len(rest)) // -(-(1 + len(rest)) // most))  # of equal parts
         while lives or rest:
             while rest and len(lives) < size:
                 lives += [life] if (life := _built(rest[0], before, cfg, like, teller)) else []
                 before = rest.popleft()
-            _tried(_at_one_step(lives, teller), cfg, teller)
+            lives = _at_one_step(lives, teller)
+            _tried(lives, teller)
+            if any(life.run.state.asked for life in lives):  # a signal is for those, too, that have not begun
+                return
             lives = []
 
 
@@ -91,8 +98,10 @@ def _built(asked: Asked, before: Asked, cfg: DictConfig, like: Experiment | None
             if start(going_on, dict(asked.choices)).ended:
                 raise Refused("it is done")
             saved = load(last)
-        run = build(cfg, asked.folder, saved, like)
-        check(run)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)  # each is told what the first is told
+            run = build(cfg, asked.folder, saved, like)
+            check(run)
     except Exception:  # is told by the process that tries it again
         teller.alone([asked.name], "")
         return None
@@ -108,7 +117,20 @@ def _at_one_step(lives: Sequence[Life], teller: Teller) -> list[Life]:
     return [life for life in lives if life.run.state.step == step]
 
 
-def _tried(lives: Sequence[Life], cfg: DictConfig, teller: Teller) -> None:
+def _openable() -> int:
+    """Runs whose files can be open at once: of each its lock, two logs, figures, events and what is being written."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 80
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return max(1, (soft - 100) // 6)
+
+
+def _tried(lives: Sequence[Life], teller: Teller) -> None:
     """Trains them as one if that is right and pays."""
     names = [life.asked.name for life in lives]
     if len(lives) < 2:
@@ -123,10 +145,10 @@ def _tried(lives: Sequence[Life], cfg: DictConfig, teller: Teller) -> None:
         teller.alone(names, f"as one model they would train {times:.2g} x as fast as one after another (measured)")
         return
     teller.gains(names, times)
-    _trained(lives, cfg, teller)
+    _trained(lives, teller)
 
 
-def _trained(lives: Sequence[Life], cfg: DictConfig, teller: Teller) -> None:
+def _trained(lives: Sequence[Life], teller: Teller) -> None:
     """From the runs' folders to their results."""
     first = lives[0]
     where = whereabouts(first.run, (), {}) | {"stacked": len(lives)}
@@ -144,19 +166,18 @@ def _trained(lives: Sequence[Life], cfg: DictConfig, teller: Teller) -> None:
     with stop_on_signal(*(life.run.state for life in lives)):
         for life in lives:
             own = {"arguments": list(life.asked.arguments), "choices": chosen(life.asked.choices)}
-            by_member[life.begin(cfg, where | own, first)] = life
+            by_member[life.begin(where | own, first)] = life
             teller.begins(life.asked.name)
         fit(list(by_member), leave)
 
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """What is said goes to whoever `logging.root` is set to; warnings too, for each run as if it were the first."""
+    """What is said goes to whoever `logging.root` is set to; warnings too."""
     before, level = logging.root.handlers[:], logging.root.level
     logging.root.setLevel(logging.INFO)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *where, **more: log.warning("%s", message)
             yield
     finally:

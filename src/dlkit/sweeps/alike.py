@@ -62,6 +62,7 @@ def _key(config: Mapping[str, Any]) -> str:
         values["model.dropout"] = config["model"]["dropout"] > 0
     if config["trainer"].get("overfit_batches"):
         values["seed"] = config["seed"]  # it decides which batches these are
+    values["why alone"] = why_alone(config)
     return str(sorted(values.items(), key=lambda item: item[0]))
 
 

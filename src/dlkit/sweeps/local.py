@@ -137,14 +137,14 @@ def end(running: Any, stop: Stop) -> None:
 
 def _child(job: Job, slot: Slot, answers: Connection) -> None:
     """The life of a job's process."""
-    alone(slot)
+    detach(slot)
     log_into(Path(job.folder))
     outcome = work(job, slot.threads)
     with suppress(BrokenPipeError):  # the launcher is gone
         answers.send(outcome)
 
 
-def alone(slot: Slot) -> None:
+def detach(slot: Slot) -> None:
     """Parts this process from the launcher's signals, though not from its end, and gives it its device."""
     os.setsid()  # Ctrl-C is the launcher's, which tells the jobs once
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that came before

@@ -18,7 +18,7 @@ from dlkit.sweeps.backlog import WAITING
 from dlkit.sweeps.jobs import Job, Outcome, known
 from dlkit.sweeps.launcher import Source
 from dlkit.sweeps.live import Live
-from dlkit.sweeps.local import Local, Running, alone, end, run_jobs
+from dlkit.sweeps.local import Local, Running, detach, end, run_jobs
 from dlkit.sweeps.processes import log_into, server, stopping
 from dlkit.sweeps.room import Slot
 
@@ -128,18 +128,17 @@ class Stacks:
             self.live("end", jobs[0], value)
         elif what == "alone":
             part.left += jobs
-            self._say_once(f"{{}} jobs one by one: {value}" if value else "", len(names))
+            if value:
+                self._say_once(str(value), f"jobs one by one: {value}", len(names))
         else:
-            self._say_once(
-                f"{{}} jobs as one model, {value:.2g} x faster a step than one after another (measured)", len(names)
-            )
+            text = f"jobs as one model, {value:.2g} x faster a step than one after another (measured)"
+            self._say_once("gains", text, len(names))
 
-    def _say_once(self, text: str, count: int) -> None:
-        """What the parts of a group have in common is said for the first of them."""
-        kind = text.partition(":")[0].partition(",")[0]
-        if text and kind not in self.told:
-            self.told.add(kind)
-            _say(text.format(count if len(self.parts) == 1 else f"{len(self.parts)} x {count}"))
+    def _say_once(self, what: str, text: str, count: int) -> None:
+        """What several parts of a group say is said for the first of them."""
+        if what not in self.told:
+            self.told.add(what)
+            _say(f"{f'{len(self.parts)} x ' if len(self.parts) > 1 else ''}{count} {text}")
 
     def _over(self, part: Part) -> None:
         """The process is gone; jobs of which nothing was heard are trained by themselves, from their checkpoints."""
@@ -165,7 +164,7 @@ def _say(text: str) -> None:
 
 def _child(jobs: Sequence[Job], slot: Slot, answers: Connection, processes: int) -> None:
     """The life of a process that trains jobs as one."""
-    alone(slot)
+    detach(slot)
     log_into(Path(jobs[0].folder))
     try:
         _work(jobs, slot.threads, answers, processes)

@@ -60,14 +60,13 @@ def test_marks_come_by_themselves_after_so_many_bytes(tmp_path: Path, monkeypatc
     assert store(tmp_path).has(ROWS).all()
 
 
-def test_two_runs_at_once_fill_one_file_and_see_each_others_rows_when_they_look(tmp_path: Path) -> None:
+def test_two_runs_at_once_fill_one_file_and_see_each_others_rows_when_they_mark_theirs(tmp_path: Path) -> None:
     x, (one, other) = values(), (store(tmp_path), store(tmp_path))
     one.put(torch.arange(6), x[:6])
     other.put(torch.arange(4, 10), x[4:])
     other.mark()
-    one.mark()
     assert one.has(torch.arange(10)).tolist() == [True] * 6 + [False] * 4
-    one.refresh()
+    one.mark()
     for each in (one, store(tmp_path)):
         assert each.share == 1 and torch.equal(each[torch.arange(10)], x)
 
@@ -144,3 +143,17 @@ def test_a_file_of_somebody_else_is_read_and_not_written(tmp_path: Path, monkeyp
     assert theirs.has(torch.arange(10)).sum() == 3 and torch.equal(theirs[ROWS], x[ROWS])
     with pytest.raises(PermissionError):
         Store(tmp_path / "another.rows", 10, SHAPE, torch.uint8)
+
+
+def test_what_the_disk_refuses_late_is_read_from_the_files_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: int) -> None:
+        raise OSError(122, "Disk quota exceeded")
+
+    one = store(tmp_path)
+    one.put(ROWS, values()[ROWS])
+    monkeypatch.setattr("dlkit.data.reading.store.os.fsync", refused)
+    with pytest.warns(UserWarning, match="Disk quota exceeded"):
+        one.mark()
+    assert not one.has(ROWS).any() and not one.writes

@@ -85,9 +85,11 @@ class Store:
             for row in self._written.nonzero().flatten().tolist():
                 self._write(self._marks + row, b"\1")
         except OSError as error:
+            self._there[self._written] = False  # what the disk refused late may be zeros
             self._stop(error)
         self._written.zero_()
         self._unmarked = 0
+        self.refresh()  # what other processes have read meanwhile need not be read again
 
     def _write(self, place: int, content: bytes) -> None:
         self._file.seek(place)

@@ -59,6 +59,7 @@ def _kept(files: Files, store: Store, plan: Iterator[Tensor], pin: bool, start_l
             rows = files.rows[chosen]
             sent.append((rows, ~store.has(rows)))
             asked[chosen], few = store.writes, len(chosen)
+            asked |= store.has(files.rows)  # other processes write there, too
             yield chosen[sent[-1][1]]
 
     def together(rows: Tensor, lacks: Tensor, read: Tensor) -> Tensor:
@@ -149,4 +150,4 @@ def _cpus() -> int:
 def _leave_signals(worker: int) -> None:
     """Ctrl-C reaches workers too: they go on until the run, which makes its step first, ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to them, too; they end with the loader
