@@ -22,13 +22,14 @@ from omegaconf import DictConfig
 
 from benchmarks.baselines import compose_config
 from dlkit import runtime
-from dlkit.build import build_optim, make
+from dlkit.build import build_optim
 from dlkit.data.order import epoch_order
 from dlkit.data.raw import Ragged
 from dlkit.data.resident import ResidentData
 from dlkit.data.text.tokens import Tokens
 from dlkit.engine import Engine
 from dlkit.losses import CrossEntropy
+from dlkit.making import make
 from dlkit.state import State
 from dlkit.types import Batch, Spec
 

@@ -16,11 +16,12 @@ from test_configs import CHOICES, NUMBERS, config
 from test_engine import CPU, Drawn, Unit, make_engine, train
 from torch import Tensor, nn
 
-from dlkit.build import build, make
+from dlkit.build import build
 from dlkit.cli.preflight import check
 from dlkit.engine import Engine
 from dlkit.guard import Guard, NonFinite
 from dlkit.losses import BinaryCrossEntropy, CrossEntropy, Focal, Huber, Mae, Mse, auto, exponential, logistic
+from dlkit.making import make
 from dlkit.metrics import metrics_for, zero_one
 from dlkit.models.mlp import mlp
 from dlkit.settings import config_folder

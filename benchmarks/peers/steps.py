@@ -60,11 +60,21 @@ def measure(quick: bool) -> dict[str, Any]:
     rows = [[name, *(spread(found[model].get(name)) for model in MODELS)] for name in PLACES]
     return {
         "title": "A training step",
-        "text": TEXT,
+        "text": f"{TEXT} {reach(found)}",
         "head": ["µs a step", *MODELS],
         "rows": [row for row in rows if any(cell != MISSING for cell in row[1:])],
         "goals": goals(found),
     }
+
+
+def reach(found: dict[str, dict[str, list[float]]]) -> str:
+    """What the limit itself reaches on this machine: more than that dlkit cannot."""
+    told = []
+    for model, times in found.items():
+        multiples = [ratio(times.get(LIGHTNING), times.get(limit)) for limit in (LIMIT, LIMIT16)]
+        if None not in multiples:
+            told.append(f"{model} {multiples[0]:.2f} (bf16 {multiples[1]:.2f})")
+    return f"Lightning ÷ limit, which bounds what dlkit can reach here: {', '.join(told)}." if told else ""
 
 
 def goals(found: dict[str, dict[str, list[float]]]) -> list[list[Any]]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_method, get_object, instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -28,6 +23,7 @@ from dlkit.engine import Engine
 from dlkit.inits import finish
 from dlkit.log import log
 from dlkit.losses import Margin
+from dlkit.making import make, split_shared
 from dlkit.metrics import metrics_for
 from dlkit.models.speech import Speech
 from dlkit.optim.groups import groups
@@ -95,47 +91,6 @@ def build(
     eval_every = trainer.eval_every or data.steps_per_epoch
     final = like.final if like else build_final(cfg)
     return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every, final)
-
-
-def make(node: DictConfig) -> Any:
-    """The node's target with its options filled in, still to be called with what only a run knows."""
-    if MADE is None:
-        return instantiate(node, _partial_=True, _convert_="all")
-    if id(node) not in MADE:
-        MADE[id(node)] = (node, instantiate(node, _partial_=True, _convert_="all"))
-    made = MADE[id(node)][1]
-    return partial(made.func, *made.args, **deepcopy(made.keywords))  # what one run changes is not another's
-
-
-MADE: dict[int, tuple[DictConfig, Any]] | None = None  # by a node's identity, while many runs are built of one config
-
-
-@contextmanager
-def remembering() -> Iterator[None]:
-    """Within, a node is changed by putting another in its place only: so each goes through Hydra once, at 1 ms."""
-    global MADE
-    MADE = {}
-    try:
-        yield
-    finally:
-        MADE = None
-
-
-def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
-    """Parts a group's node into the arguments of its own target and those of the function that all choices share."""
-    if MADE is None:
-        return _split(node, shared)
-    if -id(node) not in MADE:
-        MADE[-id(node)] = (node, _split(node, shared))
-    rest, options = MADE[-id(node)][1]
-    return rest, dict(options)
-
-
-def _split(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
-    own = inspect.signature(get_method(node._target_)).parameters
-    names = {name for name in inspect.signature(shared).parameters if name in node and name not in own}
-    rest = {name: instantiate(node[name], _convert_="all") if _is_node(node, name) else node[name] for name in names}
-    return DictConfig({key: node[key] for key in node if key not in names}), rest
 
 
 def data_parts(cfg: DictConfig) -> tuple[Any, dict[str, Any]]:
@@ -318,7 +273,3 @@ def build_final(cfg: DictConfig) -> Final:
     """What is to be done at the end; the defaults in a config older than that."""
     final: Final = instantiate(cfg.final) if cfg.get("final") else Final()
     return final
-
-
-def _is_node(node: DictConfig, name: str) -> bool:
-    return isinstance(node[name], DictConfig)

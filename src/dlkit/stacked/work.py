@@ -12,11 +12,12 @@ from logging.handlers import MemoryHandler
 from omegaconf import DictConfig, OmegaConf
 
 from dlkit.begin import start
-from dlkit.build import Experiment, build, remembering
+from dlkit.build import Experiment, build
 from dlkit.data.resident import ResidentData
 from dlkit.final import check
 from dlkit.guard import NonFinite
 from dlkit.log import log
+from dlkit.making import remembering
 from dlkit.records import is_running
 from dlkit.run import chosen, stop_on_signal, whereabouts
 from dlkit.rundir import load
