@@ -47,7 +47,11 @@ def join() -> None:
     import torch.distributed as group
 
     if not group.is_initialized():
-        group.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        store, number, of = next(group.rendezvous("env://", timeout=PATIENCE))
+        # torchrun keeps one store over its restarts: what those who are gone left there would be taken for the living.
+        store = group.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        group.init_process_group(backend, store=store, rank=number, world_size=of, timeout=PATIENCE)
         atexit.register(group.destroy_process_group)
 
 
