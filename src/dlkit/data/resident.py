@@ -19,7 +19,7 @@ from dlkit.types import Augmentation, Batch, Encoder, Spec
 # An evaluation batch: at most so many examples, and so many bytes of inputs. Small ones cost small models time, large
 # ones memory, and time where they leave the caches, if the model makes much of each: of sequences, and of images that
 # it convolves, there are fewer.
-EVAL_EXAMPLES, EVAL_LARGE = 1000, 256
+EVAL_EXAMPLES, EVAL_LARGE = 2000, 256
 EVAL_BYTES_CPU, EVAL_BYTES = 8 << 20, 32 << 20
 Encoded = Tensor | Ragged
 
