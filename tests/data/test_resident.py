@@ -84,9 +84,9 @@ def test_more_overfit_batches_than_there_are_warn():
 
 
 def test_limit_batches_shortens_epochs_and_evaluations():
-    data = resident(numbered(6000), limit_batches=2, test_fraction=0.5)
+    data = resident(numbered(10_000), limit_batches=2, test_fraction=0.5)
     assert data.steps_per_epoch == 2
-    assert sum(len(batch.y) for batch in data.eval("test")) == 2000 < data.split_sizes["test"]
+    assert sum(len(batch.y) for batch in data.eval("test")) == 4000 < data.split_sizes["test"]
 
 
 def test_evaluation_gives_each_example_once_in_order():
