@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
+from benchmarks.peers.report import markdown
 from dlkit.build import Experiment, build
 from dlkit.settings import config_folder
 from dlkit.trainer import fit
@@ -150,12 +151,7 @@ def main() -> None:
     """Prints the table and the goals."""
     if not torch.cuda.is_available():
         sys.exit("benchmarks.gpu: no GPU here that torch can use")
-    table = measure(quick="--quick" in sys.argv[1:])
-    print(table["title"])
-    for row in [table["head"], *table["rows"]]:
-        print(" | ".join(row))
-    for name, value, bound, relation in table["goals"]:
-        print(f"{name}: {value:.3f}, goal {relation} {bound}")
+    print(markdown(measure(quick="--quick" in sys.argv[1:])))
 
 
 if __name__ == "__main__":

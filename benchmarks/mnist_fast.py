@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.report import markdown
+
 ROUNDS = 5
 BATCH, RATE, BETAS, SMOOTHING = 256, 0.01, (0.7, 0.9), 0.1
 WAYS = ("dlkit", "by hand", "plain float32")
@@ -117,11 +119,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         print(json.dumps(by_hand(int(sys.argv[3]), fast=sys.argv[2] == "by hand")))
         return
-    table = measure(quick="--quick" in sys.argv[1:])
-    for row in [table["head"], *table["rows"]]:
-        print(" | ".join(row))
-    for name, value, bound, relation in table["goals"]:
-        print(f"{name}: {value:.3f}, goal {relation} {bound}")
+    print(markdown(measure(quick="--quick" in sys.argv[1:])))
 
 
 if __name__ == "__main__":

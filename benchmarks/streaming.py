@@ -33,6 +33,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.peers.report import markdown
 from dlkit.data.audio.folder import audio_folder
 from dlkit.data.images.folder import image_folder
 from dlkit.data.prepare import load
@@ -253,12 +254,7 @@ def main() -> None:
     if flags.child:
         child(Path(flags.child[0]), int(flags.child[1]))
         return
-    found = measure(flags.quick)
-    for row in [found["head"], *found["rows"]]:
-        print(f"{row[0]:60}", *(f"{cell:>18}" for cell in row[1:]))
-    for name, measured, bound, sign in found["goals"]:
-        holds = measured >= bound if sign == ">=" else measured <= bound
-        print(f"{'holds ' if holds else 'MISSED'} {name}: {measured:.2f} (goal {sign} {bound})")
+    print(markdown(measure(flags.quick)))
 
 
 if __name__ == "__main__":

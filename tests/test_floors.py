@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "dlkit"
 
 FLOORS: list[set[str]] = [
-    {"dist", "types", "rng", "log", "settings"},
+    {"dist", "machine", "types", "rng", "log", "settings"},
     {
         "data",
         "models",
@@ -72,7 +72,7 @@ HYDRA = {
     "cli",
 }
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
-    ["dist", "types", "rng", "log", "settings"],
+    ["dist", "machine", "types", "rng", "log", "settings"],
     ["rundir", "state", "guard", "measure", "engine", "captured", "callbacks"],
     ["trainer", "parallel"],
     [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dlkit.build import Experiment
+from dlkit.machine import free_memory
 from dlkit.summary import tensor_bytes
 
 SHARE = 0.5  # of the free memory that may be used
@@ -42,8 +42,4 @@ def free(device: torch.device) -> float:
     """Bytes that can be had; plenty where the system does not say."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 1e15
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1e3
+    return 1e9 * free_memory()

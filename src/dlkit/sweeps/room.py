@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+
+from dlkit.machine import cpus, free_memory
 
 EACH = 1.5  # GB of memory that a job is taken to need
 
@@ -22,10 +23,10 @@ class Slot:
 def slots(n_jobs: int | None, jobs_per_gpu: int, wants_gpu: bool) -> list[Slot]:
     """So many as `n_jobs` says; None: what the machine holds: of GPUs all, else a job for each CPU, fewer where memory
     is short. Threads are shared out evenly; jobs take turns on GPUs."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = cpus()
     gpus = visible_gpus() if wants_gpu else []
-    count = n_jobs or (len(gpus) * jobs_per_gpu if gpus else max(1, min(cpus, int(free_memory() / EACH))))
-    return [Slot(gpus[i % len(gpus)] if gpus else None, max(1, cpus // count)) for i in range(count)]
+    count = n_jobs or (len(gpus) * jobs_per_gpu if gpus else max(1, min(here, int(free_memory() / EACH))))
+    return [Slot(gpus[i % len(gpus)] if gpus else None, max(1, here // count)) for i in range(count)]
 
 
 def visible_gpus() -> list[str]:
@@ -37,12 +38,3 @@ def visible_gpus() -> list[str]:
         return []
     done = subprocess.run(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True)
     return done.stdout.split() if done.returncode == 0 else []
-
-
-def free_memory() -> float:
-    """GB that new processes can have; plenty where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 1e6
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 1e6

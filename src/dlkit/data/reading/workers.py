@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading.store import Store
+from dlkit.machine import cpus
 from dlkit.rng import SPLIT, stream
 
 SAMPLE, SAMPLE_BYTES = 5000, 256 << 20  # most files, and bytes of raw examples, that an encoder is fitted on
@@ -135,16 +135,11 @@ def _loader(reader: Reader, tasks: Iterable[list[Path]], workers: int, pin: bool
         reader,
         batch_size=None,  # a task is a whole batch already
         sampler=tasks,
-        num_workers=min(workers, _cpus()),
+        num_workers=min(workers, cpus()),
         pin_memory=pin,
         worker_init_fn=_leave_signals,
         generator=torch.Generator(),  # else it would draw from the global one, on which dropout depends
     )
-
-
-def _cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _leave_signals(worker: int) -> None:
