@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "dlkit"
 
 FLOORS: list[set[str]] = [
-    {"dist", "machine", "types", "rng", "log", "settings"},
+    {"dist", "machine", "types", "rng", "log", "settings", "plots"},
     {
         "data",
         "models",
@@ -38,6 +38,7 @@ FLOORS: list[set[str]] = [
         "build",
         "final",
         "trained",
+        "lectures",
         "evaluation",
         "predict",
         "export",
@@ -73,7 +74,7 @@ HYDRA = {
 }
 ORDERED = [  # within these, what stands earlier may be imported by what stands later
     ["dist", "machine", "types", "rng", "log", "settings"],
-    ["rundir", "state", "guard", "measure", "engine", "captured", "callbacks"],
+    ["rundir", "measure", "state", "guard", "engine", "captured", "callbacks"],
     ["trainer", "parallel"],
     [
         "mistakes",
@@ -87,6 +88,7 @@ ORDERED = [  # within these, what stands earlier may be imported by what stands 
         "final",
         "predict",
         "trained",
+        "lectures",
         "evaluation",
         "export",
         "lr_range",

@@ -80,6 +80,7 @@ def build(
     state = build_state(cfg, folder, trainer, data, model, first)
     schedule = build_schedule(cfg, state.total_steps, data.steps_per_epoch)
     engine = build_engine(cfg, trainer, state, loss, device)
+    state.data, state.measure = data, engine
     callbacks = build_callbacks(cfg, trainer, state)
     for callback in callbacks:
         callback.check([f"val/{name}" for name in ("loss", *engine.metrics)] if "val" in data.split_sizes else [])

@@ -20,6 +20,7 @@ from dlkit.build import Experiment, build
 from dlkit.config_text import as_yaml
 from dlkit.final import check, viewed
 from dlkit.guard import NonFinite
+from dlkit.lectures.concluding import conclude
 from dlkit.log import Log, log
 from dlkit.parallel import ParallelCourse, ParallelEngine
 from dlkit.result import final_figures, make_result
@@ -79,6 +80,9 @@ def run(
         if dist.rank() == 0:
             logging.open(state.folder / "train.log")
         result = _train(experiment)
+        if cfg.figure and dist.rank() == 0 and not state.is_job and (finding := conclude(state.folder)):
+            result["finding"] = finding
+            write_json(result, state.folder / "result.json")
         return Run(state.folder, result, viewed(state.eval_model, experiment.final).eval())
 
 

@@ -40,6 +40,7 @@ class Run:
     run_dir: str | None = None
     resume: str | None = None
     init_from: str | None = None
+    figure: str | None = None
     freeze: bool = False
     dry_run: bool = False
     debug: bool = False

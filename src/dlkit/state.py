@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlkit.ema import Ema
+from dlkit.measure import Measure
 from dlkit.rng import global_state, set_global_state
-from dlkit.types import Spec
+from dlkit.types import Data, Spec
 
 OPEN_END = 10**9  # steps of a run that only trainer.max_time ends
 
@@ -38,6 +39,10 @@ class State:
     config: dict[str, Any] = field(default_factory=dict)  # resolved
     grad_norm: torch.Tensor | None = None  # of the last gradient before it was clipped, where something clips
     example: Any = None  # two examples of `Batch.x`
+    data: Data | None = None  # what it is trained and evaluated on
+    measure: Measure | None = None  # its loss and metrics, and how its model is called
+    outputs: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)  # see Callback.wants_outputs
+    board: Any = None  # callbacks.panel.Board, where callbacks.tensorboard writes
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal
     signal: int = 0  # the signal that asked to end
@@ -48,6 +53,11 @@ class State:
     best: dict[str, Any] = field(default_factory=dict)  # metric, value and step of the best evaluation
     losses: list[torch.Tensor] = field(default_factory=list)  # since the last log, still on the device
     parts: dict[str, Stateful] = field(default_factory=dict)  # what else must survive: encoder, ema, scaler, callbacks
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is one of a sweep's runs."""
+        return (self.folder.parent / "sweep.json").is_file()
 
     @property
     def epoch(self) -> float:

@@ -53,7 +53,7 @@ def fit(
             if course.evaluation_is_due:
                 engine.check()  # before bad figures are believed, and so that the clock stops when the device does
                 course.clock.pause()
-                course.evaluated(evaluate(engine, state.eval_model, data.eval("val"), "val"))
+                course.evaluated(evaluate(engine, state.eval_model, data.eval("val"), "val", course.outputs()))
                 if course.is_ending and state.losses:  # the evaluation ended the run
                     course.log(engine.read_log())
             if course.saving_is_due:
@@ -110,6 +110,7 @@ class Course:
         save_every: float,
     ):
         self.state, self.schedule, self.handlers = state, schedule, handlers(callbacks)
+        self.wants_outputs = any(callback.wants_outputs for callback in callbacks)
         self.eval_every, self.log_every, self.save_every = eval_every, log_every, save_every
 
     def emit(self, event: str, *args: Any) -> None:
@@ -167,10 +168,16 @@ class Course:
     def log(self, figures: dict[str, float]) -> None:
         self.emit("on_log", figures | {"lr": self.state.lr, "samples_per_second": self.clock.rate()})
 
+    def outputs(self) -> list[tuple[Tensor, Tensor]] | None:
+        """Where an evaluation is to put its outputs and targets, if anybody wants them."""
+        self.state.outputs = []
+        return self.state.outputs if self.wants_outputs else None
+
     def evaluated(self, figures: dict[str, float]) -> None:
         self.state.metrics = figures
         self.state.train_mode()
         self.emit("on_eval", figures)
+        self.state.outputs = []
         self.clock.resume()
 
     def save(self) -> None:

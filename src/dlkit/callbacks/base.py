@@ -16,6 +16,7 @@ class Callback:
     """
 
     writes = False
+    wants_outputs = False  # whether `on_eval` finds the outputs and targets of the evaluation in `state.outputs`
 
     def listens(self, event: str) -> bool:
         """Whether its options make something of the event `on_…`; else it is not called. Asked before the first one."""

@@ -11,6 +11,7 @@ from time import sleep, time
 from typing import Any
 
 from dlkit.callbacks.base import Callback
+from dlkit.callbacks.panel import Board
 from dlkit.log import log
 from dlkit.settings import leaves
 from dlkit.state import State
@@ -40,6 +41,7 @@ class TensorBoard(Callback):
         if resumes:
             _wait_for_a_later_name(state.folder)
         self.writer = SummaryWriter(str(state.folder), purge_step=state.step + 1 if resumes else None)
+        state.board = Board(self.writer)
         if resumes:
             self.graph = False
             return

@@ -146,4 +146,6 @@ def _told(error: BaseException, debug: bool) -> int:
 
 def _exit_code(result: dict[str, Any]) -> int:
     status = result["status"]
+    if not result.get("finding", {}).get("holds", True):
+        return 1
     return 128 + result["signal"] if status == "interrupted" else EXIT_CODES[status]

@@ -17,12 +17,28 @@ def close(returns: Sequence[JobReturn], folder: Path) -> NoReturn:
 
 
 def end(code: int, folder: Path) -> NoReturn:
-    """Reports on the sweep in this folder and ends the program with this exit code."""
+    """Reports on the sweep in this folder and ends the program with this exit code, or 1 where its figure contradicts
+    its claim."""
     try:
         _report(folder)
+        if not code and not _figure(folder):
+            code = 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+def _figure(folder: Path) -> bool:
+    """Draws what the sweep's config asks for; whether its claim holds."""
+    from dlkit.lectures.concluding import conclude
+    from dlkit.log import Log
+
+    logging = Log()
+    try:
+        finding = conclude(folder)
+    finally:
+        logging.close()
+    return finding is None or finding["holds"]
 
 
 def _report(folder: Path) -> None:

@@ -1,0 +1,107 @@
+"""What TensorBoard shows beside curves: panels, and how much of a run's time they may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dlkit.callbacks.base import Callback
+from dlkit.state import State
+
+Event = Literal["log", "eval"]
+
+
+@dataclass
+class Allowance:
+    """Of one kind of event: the seconds that its panels took, and what a round of all of them is thought to take."""
+
+    share: float  # of the training time
+    round: float  # seconds; a guess until there was one
+    spent: float = 0.0
+    step: int = -1  # at which it was last asked
+    granted: bool = False
+    this_round: float = 0.0
+
+    def grants(self, state: State) -> bool:
+        """One answer for all panels at a step: they draw together, or none does.
+
+        They draw at the end of the run, unless it is one of a sweep, and before it where that leaves them below their
+        share of the training time.
+        """
+        if state.step != self.step:
+            if self.granted:
+                self.round, self.this_round = self.this_round, 0.0
+            ends = state.done and not state.is_job
+            self.step, self.granted = state.step, ends or self.spent + self.round <= self.share * state.seconds
+        return self.granted
+
+    def took(self, seconds: float) -> None:
+        self.spent += seconds
+        self.this_round += seconds
+
+
+@dataclass
+class Board:
+    """TensorBoard's writer, as all panels of a run share it."""
+
+    writer: Any  # torch.utils.tensorboard.SummaryWriter
+    allowances: dict[Event, Allowance] = field(
+        default_factory=lambda: {"log": Allowance(0.005, 0.005), "eval": Allowance(0.015, 0.5)}
+    )
+
+    def grants(self, event: Event, state: State) -> bool:
+        return self.allowances[event].grants(state)
+
+    @contextmanager
+    def timed(self, event: Event) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.allowances[event].took(perf_counter() - start)
+
+
+class Panel(Callback):
+    """Draws into TensorBoard, next to a log or an evaluation (`event`), as often as the run's time allows.
+
+    All panels together take 2 % of the training time at most, and draw once more when the run ends; without
+    `callbacks.tensorboard` they draw nothing. Subclasses fill in `draw`, which may ask the model anything but must
+    leave it as it is: weights, buffers, gradients, mode and random numbers.
+    """
+
+    writes = True
+    event: Event = "eval"
+
+    def draw(self, state: State, board: Board) -> None:
+        """Writes into `board.writer`, under `state.step`."""
+        raise NotImplementedError
+
+    def on_log(self, state: State, figures: dict[str, float]) -> None:
+        self._perhaps("log", state)
+
+    def on_eval(self, state: State, figures: dict[str, float]) -> None:
+        self._perhaps("eval", state)
+
+    def _perhaps(self, event: Event, state: State) -> None:
+        board = state.board
+        if event == self.event and board is not None and board.grants(event, state):
+            with board.timed(event):
+                self.draw(state, board)
+
+
+def answers(state: State) -> tuple[Tensor, Tensor] | None:
+    """Outputs (N, K) and targets (N, …) of the evaluation just made, on the CPU, in the order of `Data.order("val")`.
+
+    For panels with `wants_outputs = True`, in `draw`. None where the evaluation kept none: runs trained as one model.
+    Of several processes the first one's part.
+    """
+    if not state.outputs:
+        return None
+    out, y = zip(*state.outputs, strict=True)
+    return torch.cat(out).float().cpu(), torch.cat(y).cpu()
