@@ -16,7 +16,8 @@ from dlkit.settings import leaves
 # comes after training.
 LENGTH = ("trainer.epochs", "trainer.max_steps", "trainer.max_time", "callbacks")
 FILES = ("data.root", "data.download", "data.workers", "data.cache", "data.cache_limit")
-MACHINE = ("trainer.device", "trainer.capture", "trainer.threads", "trainer.save_every", "trainer.allocator", *FILES)
+RUNNING = ("device", "capture", "threads", "save_every", "allocator", "profile")
+MACHINE = (*(f"trainer.{name}" for name in RUNNING), *FILES)
 NAMES = ("name", "tags", "sweep", "run_dir", "debug")  # what only names the run, or shows more
 FREE = (*LENGTH, *MACHINE, *NAMES, "resume", "init_from", "dry_run", "final")
 

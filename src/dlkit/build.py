@@ -14,6 +14,7 @@ from torch import nn
 
 from dlkit import dist, runtime
 from dlkit.callbacks.base import Callback
+from dlkit.callbacks.profiler import Profiler
 from dlkit.callbacks.stopping import TimeLimit
 from dlkit.captured import CapturedEngine
 from dlkit.data.prepare import load
@@ -264,6 +265,8 @@ def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Cal
             raise ValueError(f"callbacks.{name}: {kind} is no callback; derive it from dlkit.callbacks.base.Callback")
     if trainer.max_time:
         callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
+    if trainer.profile:
+        callbacks["profiler"] = Profiler()
     if dist.rank() > 0:
         callbacks = {name: callback for name, callback in callbacks.items() if not callback.writes}
     state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}

@@ -69,7 +69,8 @@ class Trainer:
     nan_guard: bool
     overfit_batches: NonNegativeInt
     limit_batches: NonNegativeInt
-    capture: bool = False  # not in configs of older runs
+    capture: bool = False  # not in configs of older runs, nor are the next
+    profile: bool = False
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,17 @@ class Data(Protocol):
         ...
 
     def order(self, split: str) -> Tensor:
-        """The rows (N,) of a split in the order in which `eval` gives them, on the CPU."""
+        """The rows (N,) of a split in the order in which `eval` gives them, on the CPU; of several processes this
+        one's part."""
+        ...
+
+    def examples(self, split: str, rows: Tensor) -> Batch:
+        """The examples in these rows (n,), encoded as `eval` gives them; sequences padded to the longest of them."""
+        ...
+
+    def raw(self, split: str, rows: Tensor) -> Any:
+        """They as the source had them, on the CPU, before they were encoded (data/raw.py): pixels, waveforms, texts,
+        cells. None where these are not kept: of what is in memory they are for "val" alone."""
         ...
 
     def targets(self, split: str) -> Tensor:

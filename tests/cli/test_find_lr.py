@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dlkit.cli import main
-from dlkit.cli.find_lr import draw
-from dlkit.lr_range import Curve
 
 SMALL = ["data=digits", "optim=momentum", "trainer.device=cpu"]
 
@@ -54,17 +51,6 @@ def test_where_there_is_no_rate_to_suggest_it_says_why_and_ends_with_1(capsys: p
     assert said.err == "no rate to suggest: the loss never falls between 1e-09 and 1e-08: raise --to or --steps\n"
     assert said.out.endswith("did not diverge; 12 steps: flat.svg\n")
     assert files() == ["flat.svg"]
-
-
-def test_the_picture_shows_every_loss_their_mean_and_the_suggestion_over_the_logarithm_of_the_rate() -> None:
-    rates, losses, means = np.geomspace(1e-3, 1, 20).tolist(), [2.0, 1.0] * 10, [1.5] * 20
-    axes = draw(Curve(rates, losses, means, 1.0, 0.02), "title").axes[0]
-    raw, mean, suggestion = axes.lines
-    assert list(raw.get_xdata()) == list(mean.get_xdata()) == rates
-    assert (list(raw.get_ydata()), list(mean.get_ydata())) == (losses, means)
-    assert list(suggestion.get_xdata()) == [0.02, 0.02]
-    assert axes.get_xscale() == "log"
-    assert len(draw(Curve(rates, losses, means, 1.0, None), "title").axes[0].lines) == 2
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,50 @@ def test_batches_on_the_gpu_are_those_of_the_cpu():
         for a, b in zip(take(cpu, 3, 4), take(gpu, 3, 4), strict=True):
             assert b.x.is_cuda and b.x.stride() == a.x.stride() and torch.equal(a.y, b.y.cpu())
             torch.testing.assert_close(a.x, b.x.cpu(), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kept_as_bytes", [False, True])
+def test_examples_are_those_that_an_evaluation_gives_in_these_rows(kept_as_bytes, monkeypatch):
+    if kept_as_bytes:
+        monkeypatch.setattr("dlkit.data.prepare.FLOATS", 0)
+    data = resident(images(40), Scale(), val_fraction=0.5, batch_size=4)
+    data.use_channels_last()
+    whole = Batch(*(torch.cat(parts) for parts in zip(*data.eval("val"), strict=True)))
+    rows = torch.tensor([3, 0, 17])
+    places = (data.order("val")[None] == rows[:, None]).int().argmax(1)
+    some = data.examples("val", rows)
+    assert torch.equal(some.x, whole.x[places]) and torch.equal(some.y, whole.y[places]) and some.x.stride(1) == 1
+    assert torch.equal(data.encoder.encode(data.raw("val", rows)), some.x)
+    assert data.raw("train", rows) is None
+
+
+def test_examples_of_sequences_are_padded_to_the_longest_of_them_before_and_after_precompute():
+    data = resident(sequences(200), val_fraction=0.3)
+    rows = data.order("val")[[5, 40, 2]]
+    raw = data.raw("val", rows)
+    assert data.order("val").tolist() == data.lengths("val").argsort(descending=True, stable=True).tolist()
+    given = {float(one[0]): one for batch in data.eval("val") for one in batch.x}
+    x, y = data.examples("val", rows)
+    assert x.shape[1] == max(raw.lengths)
+    for one, label, waves in zip(x, y, raw.values.split(raw.lengths.tolist()), strict=True):
+        assert torch.equal(one[~one.isnan()], waves) and int(label) == int(one[0]) % 4
+        whole = given[float(one[0])]
+        assert torch.equal(whole[~whole.isnan()], waves)
+    data.precompute(lambda wave: wave[:, ::2, None].expand(-1, -1, 3))
+    frames, same_y = data.examples("val", rows)
+    assert torch.equal(same_y, y) and torch.equal(frames[0, :, 0].nan_to_num(), x[0, ::2].nan_to_num())
+    assert torch.equal(data.raw("val", rows).values, raw.values)
+
+
+@pytest.mark.parametrize("examples", [images(30), sequences(30), sequences(2)])
+def test_the_order_of_a_process_is_that_of_its_part(examples):
+    data = resident(examples, val_fraction=0.5, batch_size=1)
+    parts = []
+    for number in range(3):
+        data.share(number, 3)
+        rows = data.order("val")
+        ys = torch.cat([batch.y for batch in data.eval("val")])
+        assert torch.equal(ys, data.targets("val")[rows])
+        parts.append(rows)
+    if len(data.targets("val")) > 2:
+        assert torch.cat(parts).sort().values.tolist() == list(range(data.split_sizes["val"]))

@@ -338,3 +338,19 @@ def test_the_parts_of_an_evaluation_are_its_examples(folder):
         part.share(number, 2)
     one, two, all_of_them = (torch.cat([batch.x for batch in data.eval("test")]) for data in (*parts, whole))
     assert torch.equal(torch.cat([one, two]), all_of_them)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_examples_and_raw_ones_are_those_of_data_in_memory(folder, tmp_path, keep):
+    options = {"val_fraction": 0.3, "batch_size": 1}
+    streamed, resident = make(folder, keep=tmp_path if keep else None, **options), make(folder, False, **options)
+    rows = torch.tensor([4, 1])
+    for _ in range(2):  # the second time from what is kept
+        ours, theirs = streamed.examples("val", rows), resident.examples("val", rows)
+        assert torch.equal(ours.x, theirs.x) and torch.equal(ours.y, theirs.y)
+        assert torch.equal(streamed.raw("val", rows), resident.raw("val", rows))
+    whole = torch.cat([batch.x for batch in streamed.eval("val")])
+    assert torch.equal(ours.x, whole[rows])
+    streamed.share(1, 2)
+    ys = torch.cat([batch.y for batch in streamed.eval("val")])
+    assert torch.equal(ys, streamed.targets("val")[streamed.order("val")])

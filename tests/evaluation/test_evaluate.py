@@ -16,9 +16,10 @@ from PIL import Image
 from sklearn import metrics
 
 import dlkit
+from dlkit.answers import in_own_unit, probabilities
 from dlkit.cli import evaluate
 from dlkit.evaluation.data import read
-from dlkit.evaluation.outputs import in_own_unit, outputs, probabilities
+from dlkit.evaluation.outputs import outputs
 from dlkit.trained import load
 
 SMALL = ["callbacks=minimal", "trainer.epochs=4", "data.batch_size=19", "data.val_fraction=0.2"]
@@ -79,7 +80,7 @@ def test_figures_of_classes_are_scikit_learns(kind: str) -> None:
     found = report(kind)
     trained = load(kind)
     answers = outputs(trained, read(trained), ["test"])
-    p = probabilities(trained, answers.out.double())
+    p = probabilities(trained.measure.loss, answers.out.double())
     assert p is not None
     y, guess = answers.y.numpy(), p.argmax(1).numpy()
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(y, guess))
@@ -93,7 +94,7 @@ def test_figures_of_classes_are_scikit_learns(kind: str) -> None:
 def test_figures_of_numbers_are_in_their_own_unit_and_scikit_learns() -> None:
     found, trained = report("table"), load("table")
     answers = outputs(trained, read(trained), ["test"])
-    y, out = in_own_unit(trained, answers.y).numpy(), in_own_unit(trained, answers.out).numpy()
+    y, out = in_own_unit(trained.spec, answers.y).numpy(), in_own_unit(trained.spec, answers.out).numpy()
     assert set(y.ravel().round(3)) <= {0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5}
     assert found["mse"] == pytest.approx(metrics.mean_squared_error(y, out))
     assert found["r2"] == pytest.approx(metrics.r2_score(y, out))
@@ -129,9 +130,9 @@ def test_the_worst_errors_name_their_files_and_show_their_texts() -> None:
 def test_pictures_are_written_beside_the_figures() -> None:
     evaluate.main(["image", "--split", "all"])
     evaluate.main(["table"])
-    names = {"evaluation-all.json", "confusion-all.png", "reliability-all.png", "worst-all.png", "worst-all.csv"}
-    assert names <= {path.name for path in Path("image").iterdir()}
-    assert {"evaluation-test.json", "predicted-test.png"} <= {path.name for path in Path("table").iterdir()}
+    drawn = {f"{name}-all.{ending}" for name in ("confusion", "reliability", "worst") for ending in ("png", "svg")}
+    assert drawn | {"evaluation-all.json", "worst-all.csv"} <= {path.name for path in Path("image").iterdir()}
+    assert {"predicted-test.png", "predicted-test.svg"} <= {path.name for path in Path("table").iterdir()}
     with Image.open("image/worst-all.png") as sheet:
         assert sheet.width > 500
 

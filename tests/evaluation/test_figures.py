@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
+from dlkit.answers import predicted_classes
+from dlkit.calibration import calibration_error, reliability_bins
 from dlkit.evaluation import intervals
-from dlkit.evaluation.figures import (
-    RANKED_AT_ONCE,
-    calibration_error,
-    classification,
-    predicted_classes,
-    regression,
-    reliability_bins,
-)
+from dlkit.evaluation.figures import RANKED_AT_ONCE, classification, regression
 
 
 def names(count: int) -> tuple[str, ...]:

@@ -58,6 +58,21 @@ class Board:
     def grants(self, event: Event, state: State) -> bool:
         return self.allowances[event].grants(state)
 
+    def scalars(self, figures: dict[str, float], step: int) -> None:
+        """All in one event: a fifth of the time that one for each takes."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        self.writer.file_writer.add_summary(Summary(value=values), step)
+
+    def picture(self, tag: str, png: bytes, step: int) -> None:
+        """A PNG file, in the Images tab."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # of its header
+        image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=3)
+        self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
     @contextmanager
     def timed(self, event: Event) -> Iterator[None]:
         start = perf_counter()

@@ -2,9 +2,10 @@
 
 The test split, or the one that --split names, with the weights that the run's `final.weights` says: figures with 95 %
 bootstrap intervals, precision and recall by class, the worst errors. Into the run's folder go evaluation-SPLIT.json,
-pictures of the confusions and the reliability (of numbers: predicted against true), and the worst errors as a table, of
-images as a sheet. Other data is read as in training, nothing is fitted anew, and classes are matched by name; all of it
-is looked at, or its own test split if it has one. `data.path=new.csv` alone: the run's own columns in another file.
+pictures of the confusions and the reliability (of numbers: predicted against true) as PNG and SVG, and the worst errors
+as a table, of images as a sheet. Other data is read as in training, nothing is fitted anew, and classes are matched by
+name; all of it is looked at, or its own test split if it has one. `data.path=new.csv` alone: the run's own columns in
+another file.
 """
 
 from __future__ import annotations

@@ -6,19 +6,14 @@ Takes the options of `dlkit train` and trains nothing: it reads the data, which 
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from dlkit.cli import preflight
+from dlkit.plots.rates import schedule
+from dlkit.plots.style import save
 from dlkit.settings import config_folder
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-POINTS = 2000  # drawn at most; the figures printed are of all steps
 
 
 def main(args: list[str] | None = None) -> None:
@@ -35,7 +30,7 @@ def main(args: list[str] | None = None) -> None:
         if checked.mistakes or checked.config is None:
             preflight.refuse(checked.mistakes or ["dlkit schedule: takes the options of a run, and --out FILE"])
         rates, steps_per_epoch = rates_of(checked.config)
-        draw(rates, steps_per_epoch, _title(checked.config)).savefig(out, dpi=150)
+        save(schedule(rates, steps_per_epoch, _title(checked.config)), out)
     except (ValueError, OSError) as error:
         preflight.refuse([str(error)])
     peak = max(rates)
@@ -57,27 +52,6 @@ def rates_of(cfg: DictConfig) -> tuple[list[float], int]:
         raise ValueError("dlkit schedule: this run has no length to draw: set trainer.epochs or trainer.max_steps")
     schedule = build_schedule(cfg, total, steps_per_epoch)
     return [cfg.optim.lr * schedule(step) for step in range(total)], steps_per_epoch
-
-
-def draw(rates: list[float], steps_per_epoch: int, title: str) -> Figure:
-    """The learning rate against the step, with epochs along the top."""
-    from matplotlib.figure import Figure  # 0.3 s: only here
-
-    every = max(1, len(rates) // POINTS)
-    steps = sorted({*range(0, len(rates), every), len(rates) - 1})
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot([step + 1 for step in steps], [rates[step] for step in steps], color="#3b6fb6", linewidth=2)
-    axes.set(xlabel="step", ylabel="learning rate η", xlim=(0, len(rates)), ylim=(0, 1.08 * max(rates) or 1))
-    figure.suptitle(textwrap.fill(title, 80), fontsize=10)
-    axes.grid(color="#dddddd", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
-    above = axes.twiny()
-    above.set(xlabel="epoch", xlim=(0, len(rates) / steps_per_epoch))
-    above.spines[["top", "right"]].set_visible(False)
-    for axis in (axes.xaxis, axes.yaxis, above.xaxis):
-        axis.set_major_formatter("{x:g}")
-    return figure
 
 
 def _title(cfg: DictConfig) -> str:

@@ -15,7 +15,7 @@ from dlkit.data.audio.waves import Waves
 from dlkit.data.examples import Examples
 from dlkit.data.fitted import Fitted
 from dlkit.data.order import Sampler, epoch_order
-from dlkit.data.raw import Files
+from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading.workers import sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
@@ -30,6 +30,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {"image": Scale, "tabular": Columns
 # Images whose training split would take more than this as floats stay bytes on the device, a quarter of it, and each
 # batch is encoded: 2-15 % of a step on a CPU.
 FLOATS = 1 << 30
+KEPT = 1 << 30  # bytes of raw validation examples that stay in memory, to be shown; of more none do
 
 
 def load(
@@ -100,19 +101,26 @@ def load(
         files = {name: (x, targets[name]) for name, (x, _) in raw.items()}
         data: Data = StreamedData(spec, files, encoder, digest, device=device, **options)
     else:
-        splits = {}
+        splits, kept = {}, {}
         as_bytes = isinstance(inputs, Tensor) and inputs.dtype is torch.uint8 and 4 * inputs.nbytes > FLOATS
         for name in list(raw):
             x, _ = raw.pop(name)  # popped, so that the raw copies that `divide` made go as they are encoded
+            if name == "val" and _bytes(x) <= KEPT:
+                kept[name] = x
             splits[name] = (x.to(device) if as_bytes else encoder.encode(x, device), targets[name].to(device))
         spec = replace(spec, input_shape=tuple(splits["train"][0].shape[1:]), **encoder.promises())
-        data = ResidentData(spec, splits, encoder, digest, **options)
+        data = ResidentData(spec, splits, encoder, digest, raw=kept, **options)
     if trained is not None:
         trained.check_shape(data.spec.input_shape)
         data.spec = trained.spec
     elif augment:
         augment.check(data.spec)
     return data
+
+
+def _bytes(raw: Any) -> int:
+    """Of what may be large: pixels and waveforms."""
+    return getattr(raw.values if isinstance(raw, Ragged) else raw, "nbytes", 0)
 
 
 def describe(examples: Examples, y: Tensor) -> Spec:

@@ -43,6 +43,7 @@ class ResidentData:
         sampler: Sampler = "uniform",
         limit_batches: int = 0,
         notes: tuple[str, ...] = (),
+        raw: dict[str, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.encoder = encoder
@@ -52,6 +53,7 @@ class ResidentData:
         self.split_sizes = {name: len(y) for name, (_, y) in splits.items()}
         self.steps_per_epoch = steps_in_epoch(self.split_sizes["train"], batch_size, limit_batches)
         self._splits, self._digest, self._seed, self._limit = splits, digest, seed, limit_batches
+        self._raw = raw or {}
         self._sampler = sampler
         self._part = (0, 1)  # which process this is, of how many
         self._labels = splits["train"][1].cpu()
@@ -143,8 +145,19 @@ class ResidentData:
             yield Batch(self._encoded(batch.x), batch.y)
 
     def order(self, split: str) -> Tensor:
-        """The rows of a split in the order of `eval`."""
-        return _rows(of_split(self._splits, split)[0], by_length=not self._limit)
+        """The rows of a split in the order of `eval`; of several processes those of this one."""
+        x, _ = of_split(self._splits, split)
+        return _own_rows(x, _rows(x, by_length=not self._limit), self._part)
+
+    def examples(self, split: str, rows: Tensor) -> Batch:
+        """The examples in these rows (n,), as `eval` gives them."""
+        x, y = of_split(self._splits, split)
+        where = rows.to(y.device)
+        return Batch(x.padded(rows) if isinstance(x, Ragged) else self._encoded(_gather(x, where)), y[where])
+
+    def raw(self, split: str, rows: Tensor) -> Any:
+        """The raw examples in these rows (n,), of the splits whose raw examples are kept; else None."""
+        return self._raw[split][rows] if split in self._raw else None
 
     def _order(self, epoch: int) -> Tensor:
         """Indices of an epoch; on the device, one copy an epoch, where batches are gathered from a tensor."""
@@ -182,8 +195,7 @@ def _in_order(x: Encoded, y: Tensor, rows: Tensor, part: tuple[int, int] = (0, 1
     ones are many with none.
     """
     if isinstance(x, Ragged):
-        number, of = part
-        rows = rows[number::of] if len(rows) >= of else rows
+        rows = _own_rows(x, rows, part)
         start = 0
         for size in _sizes(x, rows, y.device):
             chosen = rows[start : start + size]
@@ -196,6 +208,14 @@ def _in_order(x: Encoded, y: Tensor, rows: Tensor, part: tuple[int, int] = (0, 1
     for size in _sizes(x, rows[own], y.device):
         yield Batch(x[start : start + size], y[start : start + size])
         start += size
+
+
+def _own_rows(x: Encoded, rows: Tensor, part: tuple[int, int]) -> Tensor:
+    """Of the rows to evaluate those that are a process's part."""
+    number, of = part
+    if isinstance(x, Ragged):
+        return rows[number::of] if len(rows) >= of else rows
+    return rows[shared(len(rows), number, of)]
 
 
 def _sizes(x: Encoded, rows: Tensor, device: torch.device) -> Iterator[int]:

@@ -114,8 +114,17 @@ class StreamedData:
             yield self._batch(raw, y, chosen)
 
     def order(self, split: str) -> Tensor:
-        """The rows of a split in the order of `eval`: as they are."""
-        return torch.arange(len(of_split(self._splits, split)[1]))
+        """The rows of a split in the order of `eval`: as they are; of several processes those of this one."""
+        rows = torch.arange(len(of_split(self._splits, split)[1]))
+        return rows[shared(len(rows), *self._part)]
+
+    def examples(self, split: str, rows: Tensor) -> Batch:
+        """The examples in these rows (n,), as `eval` gives them. They are read here, without workers."""
+        return self._batch(self.raw(split, rows), self._splits[split][1], rows)
+
+    def raw(self, split: str, rows: Tensor) -> Any:
+        """The raw examples in these rows (n,), read here: a Tensor, or Ragged where lengths differ."""
+        return next(read_batches(of_split(self._splits, split)[0], iter([rows]), start_late=True))
 
     def _plan(self, step: int) -> Iterator[Tensor]:
         """The indices (B,) of each batch from `step` on."""

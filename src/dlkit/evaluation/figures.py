@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dlkit.answers import Array, Classes, predicted_classes
+from dlkit.calibration import calibration_error, reliability_bins
 from dlkit.evaluation import intervals
 
-Array = NDArray[np.float64]
-Classes = NDArray[np.integer]
-
-BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 RANKED_AT_ONCE = 100_000  # examples × curves: above, the intervals of ranks would take seconds
-
-
-def predicted_classes(scores: Array) -> Classes:
-    """The class that scores stand for, (N, K) -> (N,): the largest; of a single one (N, 1) the second where it is
-    positive."""
-    predicted: Classes = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(1)
-    return predicted
 
 
 def classification(
@@ -91,23 +81,6 @@ def regression(y: Array, out: Array, *, seed: int = 0) -> dict[str, Any]:
     left_out = {} if varies.all() else {"r2": "the true numbers are all the same"}
     found = intervals.bootstrap(intervals.by_error(y, out), len(y), seed=seed)
     return _finished(result, found, left_out)
-
-
-def reliability_bins(confidence: Array, correct: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Of `BINS` equal bins of the confidence (N,): examples, mean confidence and accuracy, each (BINS,), 0 if empty.
-
-    A bin has its upper edge, not its lower one.
-    """
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence)
-    counts = np.bincount(bins, minlength=BINS).astype(np.float64)
-    sums = (np.bincount(bins, weights=values, minlength=BINS) for values in (confidence, correct))
-    mean_confidence, accuracy = (total / np.maximum(counts, 1) for total in sums)
-    return counts, mean_confidence, accuracy
-
-
-def calibration_error(counts: Array, confidence: Array, accuracy: Array) -> float:
-    """`Σ_b (n_b / N) |accuracy_b − confidence_b|` over bins (Guo et al. 2017, equation 3)."""
-    return float(counts @ np.abs(accuracy - confidence) / counts.sum())
 
 
 def _class_figures(y: Classes, predicted: Classes, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -36,19 +36,3 @@ def outputs(trained: Trained, seen: Seen, splits: Sequence[str]) -> Outputs:
         ys.append(torch.cat([y for _, y in keep]).cpu()[back])
         rows += [(split, row) for row in given[back].tolist()]
     return Outputs(torch.cat(outs), torch.cat(ys), metrics, rows)
-
-
-def probabilities(trained: Trained, out: Tensor) -> Tensor | None:
-    """Of the classes (N, K), where the loss has a link."""
-    try:
-        return trained.measure.loss.probabilities(out)
-    except ValueError:  # a loss of margins says so
-        return None
-
-
-def in_own_unit(trained: Trained, numbers: Tensor) -> Tensor:
-    """Numbers (N, T) in the unit of the loss -> float64 in the target's own."""
-    spec, wide = trained.spec, numbers.double()
-    if not spec.target_std:
-        return wide
-    return wide * torch.tensor(spec.target_std, dtype=torch.double) + torch.tensor(spec.target_mean, dtype=torch.double)

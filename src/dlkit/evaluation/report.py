@@ -11,13 +11,20 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
+from dlkit.answers import Row, in_own_unit, predicted_classes, probabilities, worst_classes, worst_numbers
+from dlkit.calibration import reliability_bins
 from dlkit.data.raw import Files, Texts
 from dlkit.data.scale import Scale
-from dlkit.evaluation import figures, pictures
+from dlkit.evaluation import figures
 from dlkit.evaluation.data import Seen
-from dlkit.evaluation.outputs import Outputs, in_own_unit, outputs, probabilities
-from dlkit.evaluation.worst import Row, worst_classes, worst_numbers, write_csv
+from dlkit.evaluation.outputs import Outputs, outputs
+from dlkit.evaluation.worst import write_csv
 from dlkit.log import log
+from dlkit.plots.gallery import gallery
+from dlkit.plots.matrix import confusion
+from dlkit.plots.numbers import predicted
+from dlkit.plots.reliability import reliability
+from dlkit.plots.style import save
 from dlkit.rundir import write_json
 from dlkit.trained import Trained
 
@@ -86,18 +93,18 @@ def make(trained: Trained, seen: Seen, splits: Sequence[str]) -> Report:
 
 def _of_classes(trained: Trained, found: Outputs) -> tuple[dict[str, Any], list[Row], dict[str, Figure]]:
     y, scores, classes = found.y.numpy(), found.out.double().numpy(), trained.spec.classes
-    shares = probabilities(trained, found.out.double())
+    shares = probabilities(trained.measure.loss, found.out.double())
     p = None if shares is None else shares.numpy()
     measured = figures.classification(y, scores, p, classes)
-    drawn = {"confusion": pictures.confusion(measured["confusion"], classes)}
+    drawn = {"confusion": confusion(measured["confusion"], classes)}
     if p is not None:
-        drawn["reliability"] = pictures.reliability(p.max(1), figures.predicted_classes(scores) == y)
+        drawn["reliability"] = reliability(*reliability_bins(p.max(1), predicted_classes(scores) == y))
     return measured, worst_classes(y, scores, p, classes), drawn
 
 
 def _of_numbers(trained: Trained, found: Outputs) -> tuple[dict[str, Any], list[Row], dict[str, Figure]]:
-    y, out = (in_own_unit(trained, numbers).numpy() for numbers in (found.y, found.out))
-    return figures.regression(y, out), worst_numbers(y, out), {"predicted": pictures.predicted(y, out)}
+    y, out = (in_own_unit(trained.spec, numbers).numpy() for numbers in (found.y, found.out))
+    return figures.regression(y, out), worst_numbers(y, out), {"predicted": predicted(y, out)}
 
 
 def write(report: Report, trained: Trained, seen: Seen, folder: Path) -> list[Path]:
@@ -108,10 +115,11 @@ def write(report: Report, trained: Trained, seen: Seen, folder: Path) -> list[Pa
     texts = [one.texts[0] for one in report.raw] if seen.examples.kind == "text" else None
     drawn = dict(report.pictures)
     if seen.examples.kind == "image" and report.worst:
-        drawn["worst"] = pictures.sheet(_pixels(trained, report.raw), _captions(report))
+        drawn["worst"] = gallery(_pixels(trained, report.raw), _captions(report))
     for name, figure in drawn.items():
-        files.append(folder / f"{name}-{report.label}.png")
-        pictures.save(figure, files[-1])
+        for ending in ("png", "svg"):
+            files.append(folder / f"{name}-{report.label}.{ending}")
+            save(figure, files[-1])
     files.append(folder / f"worst-{report.label}.csv")
     write_csv(files[-1], report.worst, names=report.names, texts=texts)
     return files

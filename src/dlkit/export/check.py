@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlkit.answers import in_own_unit, probabilities
 from dlkit.data.raw import Ragged
 from dlkit.data.reading.workers import read_batches
 from dlkit.evaluation.data import Seen
-from dlkit.evaluation.outputs import in_own_unit, probabilities
 from dlkit.trained import Trained
 
 EXAMPLES = 64  # looked at, at most
@@ -55,8 +55,8 @@ def answers(trained: Trained, raw: Any) -> Tensor:
     x = trained.encoder.encode(raw)
     out = trained.model(x.padded(torch.arange(len(x))) if isinstance(x, Ragged) else x)
     if trained.spec.task == "regression":
-        return in_own_unit(trained, out)
-    found = probabilities(trained, out)
+        return in_own_unit(trained.spec, out)
+    found = probabilities(trained.measure.loss, out)
     if found is None:
         return torch.cat([-out, out], 1) if out.shape[1] == 1 else out
     return found

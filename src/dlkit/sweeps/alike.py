@@ -34,6 +34,7 @@ ALONE = (
     ("trainer.capture", True, "trainer.capture=true"),
     ("trainer.dtype", "float16", "trainer.dtype=float16 scales the loss of each run by itself"),
     ("optim._target_", "dlkit.optim.muon", "optim=muon is not linear in the rate"),
+    ("trainer.profile", True, "trainer.profile looks at a single model"),
     ("callbacks.output_std.enabled", True, "callbacks.output_std looks into a single model"),
 )
 

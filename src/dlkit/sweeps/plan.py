@@ -88,11 +88,11 @@ def opened(folder: Path, command: Sequence[str], fixed: Mapping[str, str], swept
                 f"{key}={fixed.get(key, '(its default)')}; take another name, sweep=NAME"
             )
     plan.fixed = dict(fixed)
-    plan.commands = [*(one for one in plan.commands if _asks(one) != _asks(command)), list(command)]
+    plan.commands = [*(one for one in plan.commands if asks(one) != asks(command)), list(command)]
     return plan
 
 
-def _asks(command: Sequence[str]) -> list[str]:
+def asks(command: Sequence[str]) -> list[str]:
     """What a command asks for, but for how and where it is run."""
     return [word for word in command if not within(split(word)[0], (*MACHINE, *NAMES)) and not HOW.match(word)]
 
@@ -105,7 +105,7 @@ def split(override: str) -> tuple[str, str]:
 
 def job_name(swept: Mapping[str, str]) -> str:
     """The folder's name of a job, made from its swept options: the same for the same ones, whatever else is swept."""
-    return _folder_name(",".join(f"{key}={value}" for key, value in swept.items()) or "only")
+    return folder_name(",".join(f"{key}={value}" for key, value in swept.items()) or "only")
 
 
 def place(name: str | None, fixed: Mapping[str, str], swept: Sequence[str]) -> Path:
@@ -118,11 +118,12 @@ def place(name: str | None, fixed: Mapping[str, str], swept: Sequence[str]) -> P
 def sweep_name(fixed: Mapping[str, str], swept: Sequence[str]) -> str:
     """The folder's name of a sweep, made from what all jobs share and from what is swept."""
     named = {"search" if key == SAMPLER else key: value for key, value in fixed.items() if key not in NAMES}
+    named |= {"experiment": named["experiment"].replace("/", ".")} if "experiment" in named else {}  # lectures/sparsity
     shared = ",".join(f"{key}={value}" for key, value in sorted(named.items()))
-    return _folder_name("-by-".join(filter(None, (shared, ",".join(swept)))) or "default")
+    return folder_name("-by-".join(filter(None, (shared, ",".join(swept)))) or "default")
 
 
-def _folder_name(text: str) -> str:
+def folder_name(text: str) -> str:
     """The text, or what of it can stand in a folder's name and 8 digits of its digest."""
     plain = re.sub(r"[^\w=.,+-]", "_", text, flags=re.ASCII)
     if plain == text and len(text) <= LONGEST and not text.startswith("."):

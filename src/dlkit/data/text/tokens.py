@@ -86,6 +86,18 @@ class Tokens:
         flat = torch.frombuffer(values, dtype=torch.int64)
         return Ragged(flat.to(device), torch.tensor(lengths))
 
+    def decode(self, tokens: torch.Tensor) -> list[str]:
+        """Tokens (T,) -> the text of each that is no padding, with a space before it where it begins a word."""
+        pieces = [self.vocabulary[number] for number in tokens.tolist() if number != PADDING]
+        if self.tokenizer == "char":
+            return pieces
+        if self.tokenizer == "word":
+            return [f" {piece}" for piece in pieces]
+        from tokenizers.decoders import ByteLevel  # here: only for those who use it
+
+        letters = ByteLevel()
+        return [letters.decode([piece]) for piece in pieces]
+
     def promises(self) -> dict[str, Any]:
         """What it decides of the Spec. The pieces of bpe are not words, so they are not given."""
         words = () if self.tokenizer == "bpe" else self.vocabulary

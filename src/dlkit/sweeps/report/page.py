@@ -139,7 +139,8 @@ def _curves(report: Report) -> Iterator[str]:
     keys = []
     for index, group in enumerate(curves.groups):
         shade, dashes = pictures.colour(index)
-        line = f'<path d="M1 5h32" stroke="{shade}" stroke-dasharray="{dashes}" stroke-width="3"/>'
+        pattern = " ".join(f"{3 * part:g}" for part in dashes)
+        line = f'<path d="M1 5h32" stroke="{shade}" stroke-dasharray="{pattern}" stroke-width="3"/>'
         keys.append(f'<svg viewBox="0 0 34 10">{line}</svg>{text(group.label)}')
     yield listed(keys, "key")
     yield _grid(curves.pictures, "26rem")

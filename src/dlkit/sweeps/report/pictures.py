@@ -10,24 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlkit.sweeps.report.svg import GRID, INK, svg
+from dlkit.plots.style import COLOURS, DASHES, GRID, INK, MAIN, MARK, PALE
+from dlkit.sweeps.report.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAIN, MARK = "#3b6fb6", "#d9822b"
-PALE = "#eef3fa"  # of the worst cell
-COLOURS = (
-    MAIN,
-    MARK,
-    "#2a9d6f",
-    "#c25d9b",
-    "#56b4e9",
-    "#8a6d3b",
-    "#c0392b",
-    "#888888",
-)  # told apart by the colour-blind
-DASHES = ("", "7 3", "2 3", "9 3 2 3")  # with the colours, no two lines are alike
 LETTERS = 22  # of a value
 TICKS = 9  # values named on an axis of numbers
 DECADES = 30.0  # largest over smallest number from which an axis is logarithmic
@@ -61,8 +49,8 @@ class Shades:
         )
 
 
-def colour(index: int) -> tuple[str, str]:
-    """The colour and the dashes, as SVG has them, of the line with this index."""
+def colour(index: int) -> tuple[str, tuple[float, ...]]:
+    """The colour and the dashes, in widths of the line, of the line with this index; neighbours differ in both."""
     return COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
 
 
@@ -130,11 +118,10 @@ def bands(lines: Sequence[Line], *, across: str, label: str) -> str:
     def draw(axes: Axes) -> None:
         for index, line in reversed(list(enumerate(lines))):
             shade, dashes = colour(index)
-            pattern = [float(part) for part in dashes.split()]
             x, mean, std = (np.array(part, dtype=float) for part in (line.x, line.mean, line.std))
             axes.fill_between(x, mean - std, mean + std, color=shade, alpha=0.15, linewidth=0)
             width = 2.2 if index == 0 else 1.4
-            style = (0, [part / width for part in pattern]) if pattern else "-"  # matplotlib scales them by the width
+            style = (0, dashes) if dashes else "-"
             marker = "o" if len(x) == 1 else ""
             axes.plot(x, mean, color=shade, linewidth=width, linestyle=style, marker=marker)
         heights = np.concatenate([np.array(line.mean, dtype=float) for line in lines])

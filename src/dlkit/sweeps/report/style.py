@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-CSS = """
-:root { color-scheme: light dark; --ink: #222; --soft: #5b6470; --page: #fff; --card: #f5f7fa; --grid: #ddd;
-  --main: #3b6fb6; --link: #2b5fa8; --good: #2a9d6f; --bad: #c0392b; --busy: #3b6fb6; --wait: #b9c0c9; --mark: #d9822b }
+from dlkit.plots.style import COLOURS, GRID, INK, MAIN, MARK
+
+AS_IN_PICTURES = f"""
+:root {{ --ink: {INK}; --grid: {GRID}; --main: {MAIN}; --busy: {MAIN}; --mark: {MARK}; --good: {COLOURS[2]};
+  --bad: {COLOURS[6]} }}
+"""
+
+CSS = (
+    AS_IN_PICTURES
+    + """
+:root { color-scheme: light dark; --soft: #5b6470; --page: #fff; --card: #f5f7fa; --link: #2b5fa8; --wait: #b9c0c9 }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e6ea; --soft: #9aa4b1; --page: #16191d; --card: #20252b;
   --grid: #3a4048; --main: #6d9bdc; --link: #8ab4f0; --good: #48bd8e; --bad: #ee7a6b; --busy: #6d9bdc;
   --wait: #59616c } }
@@ -72,6 +80,7 @@ summary h2 { display: inline }
   td a { display: inline-block; min-width: 9rem; white-space: normal; overflow-wrap: anywhere }
 }
 """
+)
 
 SCRIPT = """
 document.querySelectorAll('th button').forEach(button => button.onclick = () => {

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from dlkit.plots.style import GRID, INK, plain
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GRID, INK = "#dddddd", "#222222"
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "dlkit",  # the same ids each time
@@ -34,9 +35,7 @@ def svg(draw: Callable[[Axes], None], size: tuple[float, float], described: str)
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
-        axes.grid(color=GRID, linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
         draw(axes)
         file = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
