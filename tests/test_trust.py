@@ -76,6 +76,7 @@ PLACES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "data.augment": lambda config: config["data"].update(augment=OS_SYSTEM),
     "data.encoder": lambda config: config["data"].update(encoder="evil.Encoder"),
     "data": lambda config: config.update(data=OS_SYSTEM),
+    "figure": lambda config: config.update(figure="evil.m"),
     "a layer": lambda config: config.update(
         model={"_target_": "dlkit.models.lego.lego", "layers": [{"linear": OS_SYSTEM}]}
     ),

@@ -21,7 +21,7 @@ from dlkit.settings import config_folder
 
 PACKAGES = ("dlkit", "torch", "torchvision", "torchaudio")  # nothing of another is even imported
 PARTS_OF_TORCH = ("nn", "optim")  # not fx, jit, distributed: some of their modules run or fetch what they are given
-NAMED = re.compile(r"^[ -]*(?:_target_|encoder): *(dlkit\.[\w.]+)", flags=re.MULTILINE)
+NAMED = re.compile(r"^[ -]*(?:_target_|encoder|figure): *(dlkit\.[\w.]+)", flags=re.MULTILINE)
 
 
 class Untrusted(ValueError):
@@ -66,7 +66,7 @@ def targets(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list | tuple) else ()
     for key, value in pairs:
         place = f"{prefix}.{key}" if prefix else str(key)
-        if key == "_target_" or (place == "data.encoder" and value is not None):
+        if key == "_target_" or (place in ("data.encoder", "figure") and value is not None):
             yield place, value
         else:
             yield from targets(value, place)

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from dlkit.cli import COMMANDS
+from dlkit.cli import COMMANDS, lectures
+from dlkit.settings import GROUPS, config_folder
 
 OPTIONS = ("train", "schedule", "find-lr")  # commands that take the options of a run
-RUN = ("evaluate", "predict", "export", "reproduce", "info")  # those whose first word is a run
+RUN = ("evaluate", "predict", "landscape", "export", "reproduce", "info")  # those whose first word is a run
 
 
 def complete(args: list[str]) -> None:
@@ -27,6 +28,8 @@ def complete(args: list[str]) -> None:
             return
         if words[1] in RUN and len(words) == (2 if line.endswith(" ") else 3):
             print(" ".join(folders(words[2] if len(words) == 3 else "")))
+        if words[1] == "lectures":
+            print(" ".join(name for name in lectures.names() if name.startswith(_last(line))))
         if words[1] not in OPTIONS:
             return
         os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
@@ -41,12 +44,29 @@ def folders(start: str) -> list[str]:
     return [name for name in known if name.startswith(start) and " " not in name]
 
 
+def nested(start: str) -> list[str]:
+    """The choices in folders within a group that begin with a text: experiment=lectures/sparsity."""
+    group, equals, _ = start.partition("=")
+    if not equals or group not in GROUPS:
+        return []
+    found = sorted((config_folder() / group).glob("*/[!_]*.yaml"))
+    choices = [f"{group}={file.parent.name}/{file.stem}" for file in found]
+    return [choice for choice in choices if choice.startswith(start)]
+
+
+def _last(line: str) -> str:
+    """The word that is being typed."""
+    return "" if line.endswith(" ") else line.split()[-1]
+
+
 @contextmanager
-def without_bases() -> Iterator[None]:
-    """Prints what Hydra answers the shell without the files that others build on: `data=_image` is no choice."""
+def as_the_preflight() -> Iterator[None]:
+    """Prints what Hydra answers the shell without the files that others build on, since `data=_image` is no choice, and
+    with those in folders, which it does not know."""
     answer = io.StringIO()
     try:
         with redirect_stdout(answer):
             yield
     finally:
-        print(re.sub(r"\S+=_\S*\s*", "", answer.getvalue()), end="")
+        known = re.sub(r"\S+=_\S*\s*", "", answer.getvalue()).rstrip("\n")
+        print(" ".join(filter(None, [known, *nested(_last(os.environ.get("COMP_LINE") or " "))])))

@@ -28,7 +28,7 @@ USEFUL = (
     "run_dir",
     "dry_run",
 )
-ENTRY = re.compile(r"^(?P<indent> *)(?P<key>\w+):\s*(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
+ENTRY = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):\s*(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
 
 BASE = re.compile(r"^(?:defaults: *\[| *- )(_\w+)", flags=re.MULTILINE)
 
@@ -81,7 +81,7 @@ Results are in outputs/<date>/<time>-<name>/ (or run_dir=DIR), those of a sweep 
 More
   --config-dir DIR   adds choices of your own: DIR/model/mine.yaml gives model=mine
   ~callbacks.NAME    leaves a callback out; +KEY=VALUE adds an option that a file leaves out
-  experiment=NAME    sets many options at once, or is a whole sweep, as experiment=optimisers is
+  experiment=NAME    sets many options at once, or is a whole sweep; `dlkit lectures` lists more
   resume=DIR         goes on with a run; with --trust, where its config names code of your own
   --cfg job          shows the config and trains nothing; --hydra-help shows the other flags
   Tab completion in bash: eval "$({command} -sc install=bash)\""""
@@ -137,6 +137,9 @@ def _groups(folders: list[Path], defaults: dict[str, str]) -> str:
     for group in GROUPS:
         names = {file.stem for folder in folders for file in (folder / group).glob("[!_]*.yaml")}
         words = [f"*{name}" if name == defaults.get(group) else name for name in sorted(names)]
+        words += sorted(
+            {f"{file.parent.name}/…" for folder in folders for file in (folder / group).glob("*/[!_]*.yaml")}
+        )
         lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=f"  {group:<14}", subsequent_indent=" " * 16)
     return "\n".join(lines)
 

@@ -65,7 +65,8 @@ def _changed(config: dict[str, Any], words: list[str], out: str | None) -> DictC
         if key in (*GROUPS, "run_dir", "resume"):
             hint = "--out names the new folder" if key == "run_dir" else "for another run: dlkit train"
             raise ValueError(f"{word}: reproduce keeps this and changes options only, as in data.root=DIR; {hint}")
-    checked = preflight.check_saved(words, config | {"run_dir": out, "resume": None, "dry_run": False})
+    same = {"run_dir": out, "resume": None, "dry_run": False, "figure": None}  # a figure may want all runs of a sweep
+    checked = preflight.check_saved(words, config | same)
     if checked.mistakes or checked.config is None:
         raise ValueError("\n".join(preflight.summary(checked.mistakes)) or f"{' '.join(words)}: one run at a time")
     source = checked.config.init_from

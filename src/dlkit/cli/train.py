@@ -55,7 +55,7 @@ def main(args: list[str] | None = None) -> None:
     elif any(word.startswith("query=") for word in checked.argv):
         from dlkit.cli import completion
 
-        with completion.without_bases():
+        with completion.as_the_preflight():
             _through_hydra(checked.argv)
     elif begin is None:
         _through_hydra(checked.argv)

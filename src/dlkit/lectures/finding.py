@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dlkit.trained import Trained
+    from dlkit.types import Batch, Data
 
 
 class Check(NamedTuple):
@@ -83,3 +84,20 @@ class Done:
         from dlkit import trained
 
         return trained.load(self.folder, weights=weights, device="cpu", trust=True)
+
+    @cached_property
+    def data(self) -> Data:
+        """What the run was trained on, read anew, encoded as then."""
+        from dlkit.build import build_data
+
+        trained = self.model()
+        return build_data(trained.config, trained.trainer, trained.measure.device)
+
+    def examples(self, split: str) -> Batch:
+        """All of a split, in its order: train, val or test. Inputs of one shape only."""
+        import torch
+
+        from dlkit.types import Batch
+
+        batches = list(self.data.eval(split))
+        return Batch(torch.cat([batch.x for batch in batches]), torch.cat([batch.y for batch in batches]))

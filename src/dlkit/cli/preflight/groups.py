@@ -35,6 +35,11 @@ class Groups:
         """The files of a group, without `.yaml`; one that begins with `_` is what several of them have in common."""
         return [name for name in self.loader.get_group_options(group, ObjectType.CONFIG) if not name.startswith("_")]
 
+    def nested(self, group: str) -> list[str]:
+        """The choices in folders within a group: `lectures/sparsity` of experiment."""
+        folders = self.loader.get_group_options(group, ObjectType.GROUP)
+        return [f"{folder}/{name}" for folder in folders for name in self.choices(f"{group}/{folder}")]
+
     def is_group(self, override: Override) -> bool:
         """Whether the override chooses from a group: `model=cnn`, `hydra/launcher=basic`, but not `model={…}`."""
         name = override.key_or_group
@@ -54,27 +59,31 @@ class Groups:
     def judge_choice(self, group: str, key: str, value: object) -> list[str]:
         """A line where the group has no such choice; `key` is the group as typed."""
         known = self.choices(group)
+        nested = self.nested(group)
         if isinstance(value, list) and group in SINGLE:
             sweep = f"{key}={','.join(map(str, value))}"
             return [f"{key}={show(value)}: one choice at a time; a sweep over several is -m {sweep}"]
         if isinstance(value, list):
             return [line for item in value for line in self.judge_choice(group, key, item)]
         name = show(value)
-        if value is not None and name.removesuffix(".yaml") in known:
+        if value is not None and name.removesuffix(".yaml") in (*known, *nested):
             return []
-        if "/" in name and self.choices(f"{group}/{name.rpartition('/')[0]}"):
-            return []  # in a folder within the group: composing will tell
-        hint = did_you_mean(name, known, before=f"{key}=") or "."
+        within = f"{name.partition('/')[0]}/"
+        if beside := [choice for choice in nested if choice.startswith(within)]:
+            known, nested = [], beside
+        hint = did_you_mean(name, [*known, *nested], before=f"{key}=") or "."
         if value is None and group not in SINGLE:
             hint = f"; ~{group} leaves the group out."
-        return [f"{key}={show(value)}: no such choice{hint} {group} has: {', '.join(known)}"]
+        folders = sorted({f"{choice.rpartition('/')[0]}/…" for choice in nested}) if known else nested
+        return [f"{key}={show(value)}: no such choice{hint} {group} has: {', '.join([*known, *folders])}"]
 
     def holding(self, choice: str) -> str | None:
         """`group=choice` for a choice named without its group: `mnist` is data=mnist."""
-        exact = [f"{group}={choice}" for group in self.names if choice in self.choices(group)]
+        choices = {group: [*self.choices(group), *self.nested(group)] for group in self.names}
+        exact = [f"{group}={choice}" for group in self.names if choice in choices[group]]
         if exact:
             return exact[0]
-        known = {name: group for group in self.names for name in self.choices(group)}
+        known = {name: group for group in self.names for name in choices[group]}
         name = closest(choice, known, cutoff=0.75)
         return f"{known[name]}={name}" if name else None
 

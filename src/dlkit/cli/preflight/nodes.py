@@ -98,10 +98,21 @@ class Judge:
         lines = []
         for key, value in config.items():
             if key in run.parameters:
-                lines += self._value(key, value, run)
+                lines += self._value(key, value, run) or (self._figure(value) if key == "figure" else [])
             elif key not in (*GROUPS, *NODES) and key not in referenced:
                 lines.append(keys.unknown(key, {name: value for name, value in config.items() if name != key}))
         return lines
+
+    def _figure(self, name: str | None) -> list[str]:
+        """A line where what is to draw at the end cannot be found; another package's is imported to look for it."""
+        if name is None or "${" in name or not (self.trains or is_ours(name)):
+            return []
+        try:
+            signature(name)
+        except TargetError as error:
+            self.causes += [error.__cause__] if error.__cause__ else []
+            return [f"figure={name}: {error}"]
+        return []
 
     def _group(self, group: str, node: Any) -> list[str]:
         if group in OPTIONAL and isinstance(node, dict | None) and "_target_" not in (node or {}):

@@ -24,8 +24,12 @@ def mistakes(key: str, value: Any, annotation: Any) -> list[str]:
     meant = [lines for lines, (arm, _) in zip(found, arms, strict=True) if _same_kind(value, arm)]
     if len(meant) == 1:  # the kind is right, so the complaint is about the range or an element
         return meant[0]
-    expected = " or ".join(_describe(arm, limits) for arm, limits in arms)
-    return [f"{key}={show(value)}: must be {expected}{_hint(key, value, arms)}"]
+    return [f"{key}={show(value)}: must be {expected(annotation)}{_hint(key, value, arms)}"]
+
+
+def expected(annotation: Any) -> str:
+    """What suits the annotation, in words: `a whole number of at least 1 or null`."""
+    return " or ".join(_describe(arm, limits) for arm, limits in _arms(annotation, ()))
 
 
 def show(value: Any) -> str:

@@ -1,0 +1,98 @@
+"""Across a mild ravine descent needs no help; in a narrow curved valley momentum and Adam leave it far behind.
+
+Real runs, each optimiser with about its best rate. Momentum is often shown to win on `0.1 w₁² + 2 w₂²`: there the
+curvatures differ by 20 only, and β = 0.9 is too much of it. Adagrad's rate only falls, RMSprop's steps never die out,
+the way off a saddle is short where steps do not depend on the gradient's size, and which of several minima is found
+is a matter of the optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.lectures.finding import Check, Done, Finding, at_least, at_most
+from dlkit.lectures.surfaces import SURFACES, Shape, trajectory
+from dlkit.plots.contours import contours, minimum, path, start
+from dlkit.plots.style import axes_of, blank
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NEAR = 0.1  # of a minimum
+Array = np.ndarray[Any, Any]
+Paths = Mapping[str, Array]  # by optimiser
+
+
+def figure(runs: Sequence[Done]) -> Finding:
+    picture = blank(7, 7)
+    paths: dict[str, dict[str, Array]] = {}
+    for run in runs:
+        paths.setdefault(run.options["model.name"], {})[run.choices["optim"]] = trajectory(run.folder)
+    for axes, (name, of_one) in zip(axes_of(picture, 2, 2), paths.items(), strict=True):
+        draw(axes, name, of_one)
+    handles, labels = axes.get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    rates = {run.choices["optim"]: run.options["optim.lr"] for run in runs if run.options["model.name"] == "ravine"}
+    return Finding(picture, checks(paths, rates))
+
+
+def draw(axes: Axes, name: str, paths: Paths) -> None:
+    """The surface with this name, and the ways across it."""
+    shape: Shape = SURFACES[name]
+    left, right, low, high = shape.limits
+    x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(low, high, 200))
+    contours(axes, x, y, shape.function(x, y))
+    for i, (optimiser, points) in enumerate(paths.items()):
+        path(axes, points, i, label={"sgd": "gradient descent"}.get(optimiser, optimiser))
+    start(axes, next(iter(paths.values()))[0])
+    minimum(axes, *shape.minima)
+    axes.set(title=shape.formula, xlabel="w₁", ylabel="w₂", xlim=(left, right), ylim=(low, high))
+
+
+def checks(paths: Mapping[str, Paths], rates: Mapping[str, float]) -> list[Check]:
+    ravine, saddle, valley, hills = (paths[name] for name in ("ravine", "saddle", "rosenbrock", "himmelblau"))
+    steps = {name: arrival("ravine", points) for name, points in ravine.items()}
+    away = {name: distances("rosenbrock", points)[-1] for name, points in valley.items()}
+    leaving = {name: int(np.argmax(np.abs(points[:, 1]) > 0.5)) for name, points in saddle.items()}
+    ends = {nearest("himmelblau", points) for points in hills.values()}
+    closed = ravine["sgd"][0] * (1 - 2 * rates["sgd"] * np.array([[0.1, 2]])) ** np.arange(len(ravine["sgd"]))[:, None]
+    return [
+        at_most("ravine: gradient descent from w₀ (1 − 2ηλ)ᵗ", np.abs(ravine["sgd"] - closed).max(), 1e-5),
+        at_least("ravine: momentum's steps to the minimum, in gradient descent's", steps["momentum"] / steps["sgd"], 1),
+        at_most("ravine: Adagrad's tenth rate, in its first", _rate(ravine["adagrad"], 9), 0.8),
+        at_least("ravine: RMSprop's distance at the end", distances("ravine", ravine["rmsprop"])[-1], 0.01),
+        at_most("ravine: Adam's distance at the end", distances("ravine", ravine["adam"])[-1], 0.01),
+        at_least("saddle: gradient descent's steps off it, in Adagrad's", leaving["sgd"] / leaving["adagrad"], 1.5),
+        at_least("valley: gradient descent's distance at the end", away["sgd"], 0.5),
+        at_most("valley: momentum's", away["momentum"], 0.1),
+        at_most("valley: Adam's", away["adam"], 0.1),
+        at_least("hills: different minima found", len(ends), 2),
+    ]
+
+
+def distances(name: str, points: Array) -> Array:
+    """From the nearest minimum, at every step."""
+    minima = np.array(SURFACES[name].minima, dtype=float)
+    away: Array = np.linalg.norm(points[:, None] - minima, axis=2).min(1)
+    return away
+
+
+def nearest(name: str, points: Array) -> int:
+    """The number of the minimum next to the end."""
+    minima = np.array(SURFACES[name].minima, dtype=float)
+    return int(np.linalg.norm(points[-1] - minima, axis=1).argmin())
+
+
+def arrival(name: str, points: Array) -> float:
+    """Steps until it is near a minimum and stays there; infinite where it never does."""
+    far = np.flatnonzero(distances(name, points) >= NEAR)
+    return float(far[-1] + 1) if far[-1] + 1 < len(points) else np.inf
+
+
+def _rate(points: Array, step: int) -> float:
+    """Of a step along the ravine, `Δw₁ / (∂f/∂w₁)`, in that of the first."""
+    moved = np.diff(points[:, 0]) / points[:-1, 0]
+    return float(moved[step] / moved[0])
