@@ -11,7 +11,7 @@ import dlkit
 from dlkit.run import Run
 
 WORDS = {"good": ("lovely", "fine", "great", "warm"), "bad": ("dull", "awful", "cold", "weak")}
-QUICK = ["callbacks=minimal", "trainer.epochs=5", "data.batch_size=full"]
+QUICK = ["trainer.epochs=5", "data.batch_size=full"]
 
 
 def pictures(root: Path) -> Run:
@@ -29,7 +29,7 @@ def pictures(root: Path) -> Run:
     )
 
 
-def texts(root: Path) -> Run:
+def texts(root: Path, callbacks: str = "minimal") -> Run:
     """Sentences of two opinions, of different lengths, in root/files/train.csv and root/files/test.csv."""
     (root / "files").mkdir(parents=True)
     for split, count in (("train", 40), ("test", 15)):
@@ -41,10 +41,10 @@ def texts(root: Path) -> Run:
         (root / "files" / f"{split}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     columns = ("data.text=text", "data.label=opinion")
     files = (f"data.path={root}/files/train.csv", f"data.test_path={root}/files/test.csv")
-    return _train(root, "data=text_csv", *files, *columns, "model=cnn_text")
+    return _train(root, "data=text_csv", *files, *columns, "model=cnn_text", callbacks=callbacks)
 
 
-def table(root: Path) -> Run:
+def table(root: Path, callbacks: str = "minimal") -> Run:
     """Numbers, some missing, and words, with a number to predict, in root/files/train.csv and root/files/test.csv."""
     (root / "files").mkdir(parents=True)
     for split, count in (("train", 60), ("test", 30)):
@@ -54,10 +54,11 @@ def table(root: Path) -> Run:
             lines.append(f"{1000 + 37 * (i % 50) + (i % 3)},{rooms},{colour},{20.5 + i % 50}")
         (root / "files" / f"{split}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     files = (f"data.path={root}/files/train.csv", f"data.test_path={root}/files/test.csv")
-    return _train(root, "data=table_csv", *files, "data.target=price", "model=mlp", "data.task=regression")
+    options = ("data.target=price", "data.task=regression")
+    return _train(root, "data=table_csv", *files, *options, "model=mlp", callbacks=callbacks)
 
 
-def recordings(root: Path) -> Run:
+def recordings(root: Path, callbacks: str = "minimal") -> Run:
     """Tones of two pitches, of different rates and lengths, in root/files/train and root/files/test."""
     for split, count in (("train", 10), ("test", 6)):
         for i in range(count):
@@ -66,8 +67,8 @@ def recordings(root: Path) -> Run:
                 wave = sounds.tone(0.1 + 0.02 * i, rate, pitch + 10 * i)
                 sounds.write(root / "files" / split / kind / f"{i}.{('wav', 'flac')[i % 3 // 2]}", wave, rate)
     options = (f"data.root={root}/files", "data.sample_rate=8000", f"data.cache={root}/.c")
-    return _train(root, "data=audio_folder", *options, "model=cnn_speech")
+    return _train(root, "data=audio_folder", *options, "model=cnn_speech", callbacks=callbacks)
 
 
-def _train(root: Path, *options: str) -> Run:
-    return dlkit.train([*options, *QUICK, "data.val_fraction=0.2", f"run_dir={root}/run"])
+def _train(root: Path, *options: str, callbacks: str = "minimal") -> Run:
+    return dlkit.train([*options, f"callbacks={callbacks}", *QUICK, "data.val_fraction=0.2", f"run_dir={root}/run"])

@@ -22,7 +22,10 @@ def two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        *[(f"dlkit {command} ", RUNS) for command in ("evaluate", "predict", "export", "reproduce", "info")],
+        *[
+            (f"dlkit {command} ", RUNS)
+            for command in ("evaluate", "predict", "landscape", "export", "reproduce", "info")
+        ],
         ("dlkit info l", ["latest"]),
         ("dlkit info outputs/2", ["outputs/2026-01-01/a"]),
         ("dlkit evaluate outputs/b ", []),

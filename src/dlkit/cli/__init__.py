@@ -16,14 +16,17 @@ COMMANDS = {
     "train": "dlkit.cli.train",
     "evaluate": "dlkit.cli.evaluate",
     "predict": "dlkit.cli.predict",
+    "landscape": "dlkit.cli.landscape",
     "export": "dlkit.cli.export",
     "reproduce": "dlkit.cli.reproduce",
     "info": "dlkit.cli.info",
     "list": "dlkit.cli.list",
     "sweep": "dlkit.cli.sweep",
     "report": "dlkit.cli.report",
+    "lectures": "dlkit.cli.lectures",
     "find-lr": "dlkit.cli.find_lr",
     "schedule": "dlkit.cli.schedule",
+    "new": "dlkit.cli.new",
 }
 
 
@@ -59,7 +62,8 @@ def _unknown(first: str, args: list[str]) -> str:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  dlkit {name:<10} {_first_line(module)}" for name, module in COMMANDS.items())
+    first = {name: docstring(module).partition("\n")[0] for name, module in COMMANDS.items()}
+    commands = "\n".join(f"  dlkit {name:<10} {line}" for name, line in first.items())
     return f"""dlkit: config-driven deep learning experiments.
 
 Commands
@@ -69,11 +73,11 @@ Commands
 Tab completion in bash: eval "$(dlkit -sc install=bash)\""""
 
 
-def _first_line(module: str) -> str:
-    """The first line of a module's docstring, without importing the module."""
+def docstring(module: str) -> str:
+    """A module's docstring, without importing the module; empty where there is none."""
     spec = find_spec(module)
     source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
+    return ast.get_docstring(ast.parse(source)) or ""
 
 
 def _version() -> str:
