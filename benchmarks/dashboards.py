@@ -21,7 +21,7 @@ from benchmarks.peers.contest import turns
 from benchmarks.peers.report import markdown
 from dlkit.build import build
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.panel import Panel
+from dlkit.callbacks.panels.panel import Panel
 from dlkit.settings import config_folder as configs
 from dlkit.trainer import fit
 

@@ -42,7 +42,7 @@ class State:
     data: Data | None = None  # what it is trained and evaluated on
     measure: Measure | None = None  # its loss and metrics, and how its model is called
     outputs: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)  # see Callback.wants_outputs
-    board: Any = None  # callbacks.panel.Board, where callbacks.tensorboard writes
+    board: Any = None  # callbacks.panels.panel.Board, where callbacks.tensorboard writes
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal
     signal: int = 0  # the signal that asked to end

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dlkit.begin import start
 from dlkit.build import Experiment, build
-from dlkit.callbacks.panel import Board
+from dlkit.callbacks.panels.panel import Board
 from dlkit.cli import resume
 from dlkit.trainer import evaluate
 

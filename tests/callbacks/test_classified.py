@@ -16,8 +16,8 @@ from events import events, images, last, tags
 from PIL import Image
 
 import dlkit
-from dlkit.callbacks import classified
-from dlkit.callbacks.classified import (
+from dlkit.callbacks.panels import classified
+from dlkit.callbacks.panels.classified import (
     THRESHOLDS,
     Confusion,
     PrCurves,
@@ -77,7 +77,7 @@ def test_the_average_precision_is_scikit_learns_but_for_what_falls_between_two_t
 
 
 def test_a_run_writes_the_answers_of_its_last_evaluation() -> None:
-    dlkit.train(["data=digits", "model=mlp", "trainer.epochs=1", "run_dir=r"])
+    dlkit.train(["data=digits", "model=mlp", "trainer.epochs=1", "run_dir=r", "callbacks=everything"])
     assert {"val/confusion", "val/reliability"} <= images("r")
     assert tags("r", "pr_curve/") == set("0123456789")
     content = events("r").Images("val/confusion")[-1]

@@ -9,7 +9,7 @@ import torch
 from boards import Notes, evaluated
 from torch import nn
 
-from dlkit.callbacks.filters import DEPTHS, FeatureMaps, Filters, first_filters, maps_by_depth
+from dlkit.callbacks.panels.filters import DEPTHS, FeatureMaps, Filters, first_filters, maps_by_depth
 from dlkit.types import Spec
 
 IMAGE = Spec("image", (3, 4, 5), 2, "classification", classes=("a", "b"))

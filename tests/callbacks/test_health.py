@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from dlkit import probe
 from dlkit.build import Experiment, build
-from dlkit.callbacks import histograms, panel
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.histograms import Histograms
-from dlkit.callbacks.layers import Layers
-from dlkit.callbacks.panel import Board
+from dlkit.callbacks.panels import histograms, panel
+from dlkit.callbacks.panels.histograms import Histograms
+from dlkit.callbacks.panels.layers import Layers
+from dlkit.callbacks.panels.panel import Board
 from dlkit.stacked.fit import Member
 from dlkit.stacked.fit import fit as fit_together
 from dlkit.state import State
@@ -27,7 +27,7 @@ from dlkit.trainer import fit
 
 GPU = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 PANELS = {"layers": "Layers", "activations": "Activations", "histograms": "Histograms"}
-ADDED = [f"+callbacks.{name}._target_=dlkit.callbacks.{name}.{kind}" for name, kind in PANELS.items()]
+ADDED = [f"+callbacks.{name}._target_=dlkit.callbacks.panels.{name}.{kind}" for name, kind in PANELS.items()]
 BOARD = "+callbacks.tensorboard._target_=dlkit.callbacks.tensorboard.TensorBoard"
 ADVICE = "+callbacks.advice._target_=dlkit.callbacks.advice.Advice"
 CLIP = "+callbacks.clip={_target_:dlkit.callbacks.grad_clip.GradClip,max_norm:0.1}"
@@ -85,8 +85,8 @@ def test_gradient_norms_and_update_ratios_are_those_of_plain_descent(tmp_path: P
     trained(tmp_path, *words, "callbacks=minimal", BOARD, *ADDED, more=[watch])
     events = read(tmp_path)
     for i, name in enumerate(("1.Linear", "3.Linear", "5.Linear")):
-        gradient = {e.step: e.value for e in events.Scalars(f"gradient/{name}")}
-        ratio = {e.step: e.value for e in events.Scalars(f"update_ratio/{name}")}
+        gradient = {e.step: e.value for e in events.Scalars(f"within/gradient_norm/{name}")}
+        ratio = {e.step: e.value for e in events.Scalars(f"within/update_ratio/{name}")}
         logs = sorted({step for step in range(1, 10) if step % 2 == 0 or step % 3 == 0 or step == 9})
         assert set(gradient) <= set(logs) and {2, 4, 6, 8, 9} <= set(gradient)
         assert set(ratio) == {step + 1 for step in gradient if step < 9}
@@ -103,10 +103,12 @@ def test_activations_are_drawn_with_the_share_of_dead_units(tmp_path: Path, alwa
 
     run = trained(tmp_path, "data=digits", "trainer.max_steps=2", "callbacks=minimal", BOARD, *ADDED, more=[Kill()])
     events = read(tmp_path)
-    assert 64 / 256 <= events.Scalars("dead/2.ReLU")[-1].value < 0.4
+    assert 64 / 256 <= events.Scalars("within/dead/2.ReLU")[-1].value < 0.4
     out = run.state.model[:3](probe.examples(run.state).x)  # type: ignore[index]
-    assert events.Scalars("activation_mean/2.ReLU")[-1].value == pytest.approx(out.mean().item(), rel=1e-5)
-    assert events.Scalars("activation_std/2.ReLU")[-1].value == pytest.approx(out.std(correction=0).item(), rel=1e-4)
+    assert events.Scalars("within/activation_mean/2.ReLU")[-1].value == pytest.approx(out.mean().item(), rel=1e-5)
+    assert events.Scalars("within/activation_std/2.ReLU")[-1].value == pytest.approx(
+        out.std(correction=0).item(), rel=1e-4
+    )
 
 
 def test_histograms_are_numpys(tmp_path: Path, always: None) -> None:
@@ -114,7 +116,7 @@ def test_histograms_are_numpys(tmp_path: Path, always: None) -> None:
     events = read(tmp_path)
     for name, p in run.state.model.named_parameters():
         assert p.grad is not None
-        for tag, tensor in ((f"weights/{name}", p.detach()), (f"gradients/{name}", p.grad)):
+        for tag, tensor in ((f"within/weights/{name}", p.detach()), (f"within/gradients/{name}", p.grad)):
             found = events.Histograms(tag)[-1].histogram_value
             counts, limits = np.histogram(tensor.numpy(), bins=64)
             assert np.abs(np.array(found.bucket) - counts).sum() <= 0.01 * tensor.numel() + 2, "values at a bin's edge"
@@ -151,7 +153,7 @@ def test_equal_or_unusable_values_draw_no_nonsense(value: float, tmp_path: Path)
         assert not writer.drawn
         return
     (drawn,) = writer.drawn
-    assert drawn[0] == "weights/weight" and drawn[1:4] == (value, value, 4)
+    assert drawn[0] == "within/weights/weight" and drawn[1:4] == (value, value, 4)
     limits, counts = drawn[6], drawn[7]
     assert sum(counts) == 4 and counts[0] == 4 and limits == sorted(limits) and limits[0] > value
 
@@ -186,10 +188,9 @@ def test_a_watched_run_is_bitwise_the_unwatched_one(name: str, device: str, tmp_
     assert len(lines[0]) == len(lines[1]) >= 4
     events = read(tmp_path / "watched")
     tags = events.Tags()
-    assert {tag.partition("/")[0] for tag in tags["histograms"]} == {"weights", "gradients"}
-    assert {"gradient", "update_ratio", "activation_mean", "activation_std"} <= {
-        tag.partition("/")[0] for tag in tags["scalars"]
-    }
+    assert {tag.split("/")[1] for tag in tags["histograms"]} == {"weights", "gradients"}
+    drawn = {tag.split("/")[1] for tag in tags["scalars"] if tag.startswith("within/")}
+    assert {"gradient_norm", "update_ratio", "activation_mean", "activation_std"} <= drawn
 
 
 def test_runs_trained_as_one_model_draw_what_they_have_and_stay_the_same(tmp_path: Path, always: None) -> None:
@@ -207,8 +208,10 @@ def test_runs_trained_as_one_model_draw_what_they_have_and_stay_the_same(tmp_pat
         weights[name] = [p for run in runs for p in run.state.model.parameters()]
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(weights["watched"], weights["plain"], strict=True))
     tags = read(tmp_path / "watched0.1").Tags()
-    assert {"update_ratio/1.Linear", "activation_std/2.ReLU", "dead/2.ReLU"} <= set(tags["scalars"])
-    assert "gradient/1.Linear" not in tags["scalars"] and "weights/1.weight" in tags["histograms"]
+    assert {"within/update_ratio/1.Linear", "within/activation_std/2.ReLU", "within/dead/2.ReLU"} <= set(
+        tags["scalars"]
+    )
+    assert "within/gradient_norm/1.Linear" not in tags["scalars"] and "within/weights/1.weight" in tags["histograms"]
 
 
 def test_steps_between_two_looks_copy_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from events import events, tensors
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout as Proto
 
 import dlkit
-from dlkit.callbacks.panel import Board
+from dlkit.callbacks.panels.panel import Board
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_train_and_validation_of_each_metric_share_a_chart_and_so_do_all_layers(
         name: {f"{split}/{name}" for split in ("train", "val")} for name in ("loss", "accuracy")
     }
     layers = {"1.Linear", "3.Linear", "5.Linear"}
-    assert found["layers"]["norm of the gradient"] == {f"gradient/{layer}" for layer in layers}
+    assert found["layers"]["norm of the gradient"] == {f"within/gradient_norm/{layer}" for layer in layers}
     assert all(found["layers"].values())  # no chart is empty
 
 

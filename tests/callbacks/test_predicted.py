@@ -9,8 +9,8 @@ import pytest
 from boards import Notes, evaluated
 
 from dlkit.answers import in_own_unit
-from dlkit.callbacks import predicted
-from dlkit.callbacks.panel import answers
+from dlkit.callbacks.panels import predicted
+from dlkit.callbacks.panels.panel import answers
 
 
 @pytest.fixture(autouse=True)

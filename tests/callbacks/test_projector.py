@@ -21,8 +21,8 @@ from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from torch import Tensor, nn
 from werkzeug.test import Client
 
-from dlkit.callbacks import projector
-from dlkit.callbacks.projector import Projector
+from dlkit.callbacks.panels import projector
+from dlkit.callbacks.panels.projector import Projector
 from dlkit.state import State
 
 KINDS = {

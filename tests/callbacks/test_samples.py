@@ -15,18 +15,18 @@ from torch import nn
 
 import dlkit
 from dlkit.answers import in_own_unit
-from dlkit.callbacks.panel import Board, answers
-from dlkit.callbacks.samples import Samples
-from dlkit.callbacks.samples.said import Said, worst
+from dlkit.callbacks.panels.panel import Board, answers
+from dlkit.callbacks.panels.samples import Samples
+from dlkit.callbacks.panels.samples.said import Said, worst
 from dlkit.plots.tiles import GAP, TILE
 
 SMALL = ("trainer.max_steps=2", "trainer.limit_batches=1")
 OURS = (
     "callbacks=minimal",
     "+callbacks.tensorboard={_target_: dlkit.callbacks.tensorboard.TensorBoard, graph: false}",
-    "+callbacks.samples._target_=dlkit.callbacks.samples.Samples",
-    "+callbacks.filters._target_=dlkit.callbacks.filters.Filters",
-    "+callbacks.feature_maps._target_=dlkit.callbacks.filters.FeatureMaps",
+    "+callbacks.samples._target_=dlkit.callbacks.panels.samples.Samples",
+    "+callbacks.filters._target_=dlkit.callbacks.panels.filters.Filters",
+    "+callbacks.feature_maps._target_=dlkit.callbacks.panels.filters.FeatureMaps",
 )
 KINDS = {
     "images": ("data=digits", "model=cnn"),
@@ -78,8 +78,8 @@ def test_every_kind_of_data_is_shown_and_training_is_bit_for_bit_what_it_is_with
 
     tags = EventAccumulator("panels").Reload().Tags()
     shown = {*tags["images"], *tags["audio"], *tags["tensors"]}
-    assert "examples/samples" in shown or "examples/samples/text_summary" in shown
-    assert ("examples/samples/1" in shown) == (kind == "sounds")
+    assert "val/samples" in shown or "val/samples/text_summary" in shown
+    assert ("val/samples/1" in shown) == (kind == "sounds")
     assert ("feature_maps/0" in shown) == (kind in ("images", "sounds", "files"))
 
 
@@ -103,7 +103,7 @@ def test_pixels_are_those_of_the_raw_image_and_wrong_answers_alone_have_a_frame(
     notes, experiment = drawn("data=digits", "model=mlp", count=4)
     out, y = answers(experiment.state)  # type: ignore[misc]
     raw = experiment.data.raw("val", worst(experiment.state, out, y, 4))
-    page = notes.found["examples/worst"]
+    page = notes.found["val/worst"]
     for number in range(4):
         left = GAP + number * (TILE + 2 * GAP)
         shown = page[GAP : GAP + TILE : TILE // 8, left : left + TILE : TILE // 8]
@@ -112,8 +112,8 @@ def test_pixels_are_those_of_the_raw_image_and_wrong_answers_alone_have_a_frame(
     right = evaluated("data=digits", "model=mlp")
     right.state.outputs = [(10 * nn.functional.one_hot(y, 10).float(), y)]
     Samples(count=4).draw(right.state, notes := Notes())
-    assert set(notes.found) == {"examples/samples"}  # nothing is wrong
-    assert notes.found["examples/samples"][GAP - 2, GAP : GAP + TILE].min() == 255
+    assert set(notes.found) == {"val/samples"}  # nothing is wrong
+    assert notes.found["val/samples"][GAP - 2, GAP : GAP + TILE].min() == 255
 
 
 def test_a_table_shows_answers_and_cells_in_their_own_unit() -> None:
@@ -121,9 +121,9 @@ def test_a_table_shows_answers_and_cells_in_their_own_unit() -> None:
     out, y = answers(experiment.state)  # type: ignore[misc]
     chosen = worst(experiment.state, out, y, 5)
     numbers = experiment.data.raw("val", chosen)
-    for row, number, cells in zip(chosen, numbers, table(notes.found["examples/worst"]), strict=True):
+    for row, number, cells in zip(chosen, numbers, table(notes.found["val/worst"]), strict=True):
         truth, guess = (in_own_unit(experiment.data.spec, one[row]).item() for one in (y, out))
-        assert cells == [f"{value:.4g}" for value in (truth, guess, *number.tolist())]
+        assert cells == [f"{truth:.4g} → {guess:.4g}", *(f"{value:.4g}" for value in number.tolist())]
 
 
 def test_of_a_wide_table_with_words_the_first_columns_are_shown_and_the_others_counted() -> None:
@@ -133,9 +133,9 @@ def test_of_a_wide_table_with_words_the_first_columns_are_shown_and_the_others_c
     notes, _ = drawn(
         "data=table_csv", "data.path=wide.csv", "data.target=kind", "data.batch_size=2", "model=mlp", count=3
     )
-    text = notes.found["examples/samples"]
+    text = notes.found["val/samples"]
     assert "2 more" in text.splitlines()[0] and "&#42;b&#42;" in text.splitlines()[0]
-    assert {len(cells) for cells in table(text)} == {3 + 12 + 1}
+    assert {len(cells) for cells in table(text)} == {1 + 12 + 1}
 
 
 @pytest.mark.parametrize("level", ["none", "rms"])
@@ -152,7 +152,7 @@ def test_a_sound_is_played_as_it_was_recorded_though_the_model_is_given_spectra(
     order = experiment.data.order("val")
     for number, row in enumerate(order[[0, len(order) // 2, -1]], start=1):
         expected = experiment.data.raw("val", row[None]).values
-        (heard,) = events.Audio(f"examples/samples/{number}")
+        (heard,) = events.Audio(f"val/samples/{number}")
         with wave.open(BytesIO(heard.encoded_audio_string)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
             assert file.getframerate() == 8000
@@ -164,7 +164,7 @@ def test_a_text_is_shown_word_by_word_as_the_model_reads_it() -> None:
     notes, experiment = drawn(*KINDS["words"], count=4)
     order = experiment.data.order("val")
     rows = order[torch.linspace(0, len(order) - 1, 4).round().long()]
-    for row, cells in zip(rows, table(notes.found["examples/samples"]), strict=True):
+    for row, cells in zip(rows, table(notes.found["val/samples"]), strict=True):
         said = experiment.data.raw("val", row[None]).texts[0]
         bare = cells[-1]
         for tag in ("strong", "em"):
@@ -177,8 +177,8 @@ def test_of_runs_trained_as_one_model_the_same_examples_are_shown_and_no_worst()
     Samples().draw(experiment.state, usual := Notes())
     experiment.state.outputs = []
     Samples().draw(experiment.state, stacked := Notes())
-    assert set(stacked.found) == {"examples/samples"}
-    assert stacked.found["examples/samples"] == usual.found["examples/samples"]
+    assert set(stacked.found) == {"val/samples"}
+    assert stacked.found["val/samples"] == usual.found["val/samples"]
     assert experiment.state.model.training
 
 

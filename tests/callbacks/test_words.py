@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.callbacks.samples.words import SHOWN, marked, plain, relevance
+from dlkit.callbacks.panels.samples.words import SHOWN, marked, plain, relevance
 from dlkit.models.fasttext import FastText
 from dlkit.models.recurrent_text import recurrent_text
 from dlkit.types import Spec

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dlkit
-from dlkit.callbacks.panel import Allowance
+from dlkit.callbacks.panels.panel import Allowance
 from dlkit.run import Run
 
 

@@ -58,7 +58,7 @@ def test_time_series_draw_the_curves(opened: Any) -> None:
 
 def test_images_show_the_panels_pictures(opened: Any) -> None:
     page = opened("images")
-    for tag in ("examples/samples", "examples/worst"):
+    for tag in ("val/samples", "val/worst"):
         page.get_by_text(f"tag: {tag}").wait_for()
     picture = page.locator("tf-image-loader img").first
     picture.wait_for()
@@ -73,7 +73,7 @@ def test_hparams_have_the_run_and_its_model(opened: Any) -> None:
 
 def test_distributions_are_drawn_for_gradients(opened: Any) -> None:
     page = opened("distributions")
-    page.get_by_text("tag: gradients/0.weight").wait_for()
+    page.get_by_text("tag: within/gradients/0.weight").wait_for()
     page.locator("vz-distribution-chart path.area").first.wait_for(state="attached")
 
 

@@ -20,19 +20,23 @@ from served import Page, served
 from dlkit.run import Run
 
 CONVOLUTIONS, LINEAR = {"0.Conv2d", "3.Conv2d"}, {"7.Linear", "9.Linear"}
-ACTIVITY = ("activation_mean", "activation_std", "dead")
+GRADIENTS = ("within/gradient_norm", "within/update_ratio")
+ACTIVITY = ("within/activation_mean", "within/activation_std", "within/dead")
 ACTIVE = {"1.ReLU", "4.ReLU", "8.ReLU"}
 PARAMETERS = {f"{layer}.{kind}" for layer in (0, 3, 7, 9) for kind in ("weight", "bias")}
 VIEWS = {  # what each entry of configs/callbacks/everything.yaml shows of a run: plugin and tags
-    "layers": ("scalars", {f"{name}/{at}" for name in ("gradient", "update_ratio") for at in CONVOLUTIONS | LINEAR}),
+    "layers": ("scalars", {f"{name}/{at}" for name in GRADIENTS for at in CONVOLUTIONS | LINEAR}),
     "activations": (
         "scalars",
-        {f"{name}/{at}" for name in ("activation_mean", "activation_std", "dead") for at in ACTIVE},
+        {f"{name}/{at}" for name in ACTIVITY for at in ACTIVE},
     ),
-    "histograms": ("histograms", {f"{name}/{at}" for name in ("weights", "gradients") for at in PARAMETERS}),
+    "histograms": (
+        "histograms",
+        {f"{name}/{at}" for name in ("within/weights", "within/gradients") for at in PARAMETERS},
+    ),
     "confusion": ("images", {"val/confusion"}),
     "reliability": ("images", {"val/reliability"}),
-    "samples": ("images", {"examples/samples", "examples/worst"}),
+    "samples": ("images", {"val/samples", "val/worst"}),
     "filters": ("images", {"filters/first"}),
     "feature_maps": ("images", {"feature_maps/0"}),
     "pr_curves": ("pr_curves", {f"pr_curve/{digit}" for digit in range(10)}),
@@ -97,7 +101,9 @@ def test_every_figure_of_every_run_is_a_curve_with_its_steps(shown: Shown) -> No
 
 
 def test_the_norms_of_the_layers_gradients_make_up_that_of_the_whole_gradient(page: Page) -> None:
-    layers = [page.ask("scalars/scalars", run="image/run", tag=f"gradient/{at}") for at in CONVOLUTIONS | LINEAR]
+    layers = [
+        page.ask("scalars/scalars", run="image/run", tag=f"within/gradient_norm/{at}") for at in CONVOLUTIONS | LINEAR
+    ]
     whole = {step: value for _, step, value in page.ask("scalars/scalars", run="image/run", tag="train/grad_norm")}
     for points in zip(*layers, strict=True):
         (step,) = {step for _, step, _ in points}
@@ -106,7 +112,7 @@ def test_the_norms_of_the_layers_gradients_make_up_that_of_the_whole_gradient(pa
 
 def test_the_last_histogram_of_a_weight_is_that_of_the_trained_one(page: Page, run: Run) -> None:
     for name, weight in run.model.named_parameters():
-        last = page.ask("histograms/histograms", run="image/run", tag=f"weights/{name}")[-1]
+        last = page.ask("histograms/histograms", run="image/run", tag=f"within/weights/{name}")[-1]
         _, step, bins = last
         low, high, counts = (torch.tensor(column) for column in zip(*bins, strict=True))
         assert step == run.result["step"]
@@ -116,7 +122,7 @@ def test_the_last_histogram_of_a_weight_is_that_of_the_trained_one(page: Page, r
 
 def test_distributions_hold_the_quantiles_of_the_weights(page: Page, run: Run) -> None:
     weight = dict(run.model.named_parameters())["7.weight"].detach()
-    *_, (_, step, shares) = page.ask("distributions/distributions", run="image/run", tag="weights/7.weight")
+    *_, (_, step, shares) = page.ask("distributions/distributions", run="image/run", tag="within/weights/7.weight")
     assert step == run.result["step"]
     width = (weight.max() - weight.min()).item() / 64  # of a bin of its histogram
     for share, value in shares:
@@ -200,21 +206,21 @@ def test_each_run_is_a_row_of_the_hparams_tab_with_its_options_and_figures(shown
 
 
 def test_texts_are_shown_with_their_words_and_answers(page: Page) -> None:
-    shown_texts = page.ask("text/text", run="text/run", tag="examples/samples/text_summary")[-1]["text"]
+    shown_texts = page.ask("text/text", run="text/run", tag="val/samples/text_summary")[-1]["text"]
     assert "<table>" in shown_texts and "<strong>" in shown_texts
     assert any(word in shown_texts for word in (*trained_runs.WORDS["good"], *trained_runs.WORDS["bad"]))
 
 
 def test_rows_of_tables_are_shown_with_their_columns_and_predictions(page: Page) -> None:
-    rows = page.ask("text/text", run="table/run", tag="examples/samples/text_summary")[-1]["text"]
-    assert all(f"<th>{name}</th>" in rows for name in ("true", "predicted", "rooms", "colour", "area"))
+    rows = page.ask("text/text", run="table/run", tag="val/samples/text_summary")[-1]["text"]
+    assert all(f"<th>{name}</th>" in rows for name in ("true → predicted", "rooms", "colour", "area"))
     assert "val/predicted" in page.tags("images", "table/run")
 
 
 def test_recordings_can_be_played_and_seen(page: Page) -> None:
-    assert "examples/samples" in page.tags("images", "sound/run")
+    assert "val/samples" in page.tags("images", "sound/run")
     clips = page.tags("audio", "sound/run")
-    assert "examples/samples/1" in clips
+    assert "val/samples/1" in clips
     for tag in clips:
         last = page.ask("audio/audio", run="sound/run", tag=tag, sample=0)[-1]
         samples, rate = soundfile.read(BytesIO(page.read("audio/individualAudio", **_blob(last))))

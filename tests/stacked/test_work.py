@@ -97,7 +97,7 @@ def test_the_curves_of_tensorboard_and_the_graph_are_there(pair: Pair) -> None:
         events = EventAccumulator(str(one.folder)).Reload()
         assert events.Graph().node
         assert [event.step for event in events.Scalars("val/loss")] == [40, 80, 120]
-        assert len(events.Scalars("best/val/accuracy")) == 1
+        assert len(events.Scalars("val_best/accuracy")) == 1
 
 
 def test_reproducing_one_alone_says_why_it_is_not_bitwise_the_same(pair: Pair) -> None:

@@ -67,8 +67,8 @@ def test_the_rows_hold_the_final_and_the_best_figures(tab: Any, sweep: Path) -> 
         result = json.loads((sweep / row.sessions[0].name / "result.json").read_text())
         assert figures["test/accuracy"] == pytest.approx(result["metrics"]["test/accuracy"])
         assert figures["val/loss"] == pytest.approx(result["metrics"]["val/loss"])
-        assert figures["best/test/accuracy"] == pytest.approx(result["best"]["metrics"]["test/accuracy"])
-        assert figures["best/val/loss"] == pytest.approx(result["best"]["metrics"]["val/loss"])
+        assert figures["test_best/accuracy"] == pytest.approx(result["best"]["metrics"]["test/accuracy"])
+        assert figures["val_best/loss"] == pytest.approx(result["best"]["metrics"]["val/loss"])
 
 
 def test_no_job_makes_a_second_run_for_its_options(sweep: Path) -> None:

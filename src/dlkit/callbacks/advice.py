@@ -10,7 +10,7 @@ import torch
 from dlkit import probe
 from dlkit.callbacks import symptoms
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.panel import Allowance
+from dlkit.callbacks.panels.panel import Allowance
 from dlkit.data.resident import ResidentData
 from dlkit.log import log
 from dlkit.state import State

@@ -11,7 +11,7 @@ from time import sleep, time
 from typing import Any
 
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.panel import Board
+from dlkit.callbacks.panels.panel import Board
 from dlkit.log import log
 from dlkit.settings import leaves
 from dlkit.state import State
@@ -21,7 +21,7 @@ class TensorBoard(Callback):
     """Writes every logged figure under its name (train/loss, val/accuracy, lr, …) against the step.
 
     Besides: the config as text, the graph of the model (`graph`), and, once the run is over, its options, final figures
-    and those of its best weights (best/val/accuracy) for the HParams tab, all in the run's own folder; over a sweep's
+    and those of its best weights (val_best/accuracy) for the HParams tab, all in the run's own folder; over a sweep's
     folder the tab has a row for each job. After a resume, what had been written past the checkpoint is purged, so that
     no curve overlaps itself.
     """
@@ -87,14 +87,19 @@ class TensorBoard(Callback):
         """`SummaryWriter.add_hparams` would make a run of its own for them.
 
         Which options and figures there are is left out, as TensorBoard would believe the first run it finds; so it
-        gathers them from all runs it reads, and shows first the options in which these differ.
+        gathers them from all runs it reads, and shows first the options in which these differ. Of callbacks those
+        that were typed: a hundred columns more would push the figures out of sight.
         """
         from torch.utils.tensorboard.summary import hparams
 
+        env = _environment(state.folder)
+        typed = {str(word).lstrip("+").partition("=")[0] for word in env.get("arguments", ())}
         options = {
             key: value if isinstance(value, bool | int | float) else str(value)
-            for key, value in [*_choices(state.folder).items(), *leaves(state.config)]
+            for key, value in [*env.get("choices", {}).items(), *leaves(state.config)]
             if key != "run_dir"  # differs always and says nothing
+            and not key.endswith("_target_")
+            and (not key.startswith("callbacks.") or key in typed)
         }
         for summary in hparams(options, {})[1:]:
             self.writer.file_writer.add_summary(summary)
@@ -104,14 +109,14 @@ def _figures(result: dict[str, Any]) -> dict[str, float]:
     """What no event told: the test split with the final model, and validation and test with the best weights."""
     best = result.get("best") or {}
     figures = best.get("metrics") or ({best["metric"]: best["value"]} if best else {})
-    kept = {f"best/{name}": value for name, value in figures.items() if not name.startswith("train/")}
+    kept = {name.replace("/", "_best/", 1): value for name, value in figures.items() if not name.startswith("train/")}
     return {name: value for name, value in result["metrics"].items() if name.startswith("test/")} | kept
 
 
-def _choices(folder: Path) -> dict[str, str]:
-    """The file chosen of each group: model, cnn."""
+def _environment(folder: Path) -> dict[str, Any]:
+    """The arguments typed, and the file chosen of each group, among others."""
     path = folder / "env.json"
-    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["choices"] if path.is_file() else {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return found
 
 

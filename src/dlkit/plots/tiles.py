@@ -47,9 +47,7 @@ def tiled(pictures: Sequence[Pixels], captions: Sequence[Sequence[str]], marked:
             draw.rectangle((x - 3, y - 3, x + picture.width + 2, y + picture.height + 2), outline=MARK, width=3)
         for line, words in enumerate(caption):
             _write(draw, words, (left + TILE // 2, top + TILE + 4 + LINE * line))
-    file = BytesIO()
-    page.save(file, "png", compress_level=3)
-    return file.getvalue()
+    return png_file(page)
 
 
 def colours(images: NDArray[Any]) -> Pixels:
@@ -77,6 +75,12 @@ def spectrograms(powers: Sequence[NDArray[Any]]) -> list[Pixels]:
     return drawn
 
 
+def png_file(page: Image) -> bytes:
+    file = BytesIO()
+    page.save(file, "png", compress_level=3)
+    return file.getvalue()
+
+
 def _fitted(picture: Image) -> Image:
     """An image whose longer side is about a tile: whole multiples of its pixels where it is smaller."""
     from PIL.Image import Resampling
@@ -91,14 +95,14 @@ def _fitted(picture: Image) -> Image:
 
 def _write(draw: ImageDraw, words: str, middle: tuple[int, int]) -> None:
     """A line of text below a point, cut where it is wider than a tile."""
-    font = _font()
-    while len(words) > 1 and draw.textlength(words, font) > TILE + GAP:
+    letters = font()
+    while len(words) > 1 and draw.textlength(words, letters) > TILE + GAP:
         words = words.removesuffix("…")[:-1] + "…"
-    draw.text(middle, words, "black", font, anchor="ma")
+    draw.text(middle, words, "black", letters, anchor="ma")
 
 
 @cache
-def _font() -> FreeTypeFont:
+def font() -> FreeTypeFont:
     """Matplotlib's own, which has Greek and Cyrillic letters and arrows: found without importing it."""
     from PIL import ImageFont
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from dlkit import probe
-from dlkit.callbacks.panel import Board, Panel, answers
-from dlkit.callbacks.samples.pictures import images_of
-from dlkit.callbacks.samples.said import Said, told, worst
-from dlkit.callbacks.samples.sounds import playable, power, wave
-from dlkit.callbacks.samples.tables import cells, texts
+from dlkit.callbacks.panels.panel import Board, Panel, answers
+from dlkit.callbacks.panels.samples.pictures import images_of
+from dlkit.callbacks.panels.samples.said import Said, told, worst
+from dlkit.callbacks.panels.samples.sounds import playable, power, wave
+from dlkit.callbacks.panels.samples.tables import cells, texts
 from dlkit.plots.tiles import Pixels, spectrograms, tiled
 from dlkit.state import State
 from dlkit.types import PositiveInt
@@ -51,7 +51,7 @@ class Samples(Panel):
     def _show(self, name: str, state: State, board: Board, rows: Tensor, out: Tensor, y: Tensor) -> None:
         """Examples with their answers, under a name, in the tab that suits them."""
         assert state.data is not None
-        said, kind, tag, step = told(state, out, y), state.spec.kind, f"examples/{name}", state.step
+        said, kind, tag, step = told(state, out, y), state.spec.kind, f"val/{name}", state.step
         if kind == "tokens":
             board.writer.add_text(tag, texts(state, rows, said), step)
             return

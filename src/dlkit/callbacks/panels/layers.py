@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from dlkit import probe
-from dlkit.callbacks.panel import Board, Event, Panel
+from dlkit.callbacks.panels.panel import Board, Event, Panel
 from dlkit.state import State
 
 
 class Layers(Panel):
-    """At logs, for each layer: `gradient/<layer>`, the norm of its last gradient, clipped and with all penalties; and
-    `update_ratio/<layer>`, `‖w_{t+1} − w_t‖ / ‖w_t‖` of the step after. A ratio of about 1e-3 is usual.
+    """At logs, by layer: `within/gradient_norm/<layer>`, of its last gradient, clipped and with all penalties; and
+    `within/update_ratio/<layer>`, `‖w_{t+1} − w_t‖ / ‖w_t‖` of the step after. A ratio of about 1e-3 is usual.
 
     The weights are copied at a log and compared after the next step; other steps cost nothing. Runs trained as one
     model have no gradients here, but the ratios.
     """
 
-    event: Event = "log"
+    event: Event | None = "log"
 
     def __init__(self) -> None:
         self.before: dict[str, list[Tensor]] = {}  # the weights, from a log to the next step
@@ -26,14 +26,16 @@ class Layers(Panel):
     def draw(self, state: State, board: Board) -> None:
         if gradients := probe.gradients(state.model):
             values = probe.norms(gradients.values()).tolist()  # sync point: once a round of panels
-            board.scalars({f"gradient/{name}": v for name, v in zip(gradients, values, strict=True)}, state.step)
+            board.scalars(
+                {f"within/gradient_norm/{name}": v for name, v in zip(gradients, values, strict=True)}, state.step
+            )
         if not state.done:
             self.before = _copies(state)
 
     def on_step(self, state: State) -> None:
         if self.before:
             before, self.before = self.before, {}
-            with state.board.timed(self.event):
+            with state.board.timed("log"):
                 state.board.scalars(_ratios(before, state), state.step)
 
 
@@ -49,4 +51,4 @@ def _ratios(before: dict[str, list[Tensor]], state: State) -> dict[str, float]:
     ]
     lengths, starts = torch.stack([probe.norms(moved), probe.norms(before.values())]).tolist()  # sync point
     found = zip(before, lengths, starts, strict=True)
-    return {f"update_ratio/{name}": length / start for name, length, start in found if start > 0}
+    return {f"within/update_ratio/{name}": length / start for name, length, start in found if start > 0}

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dlkit.answers import Array, Classes, predicted_classes, probabilities
 from dlkit.calibration import reliability_bins
-from dlkit.callbacks.panel import Board, Panel, answers
-from dlkit.plots.matrix import confusion
+from dlkit.callbacks.panels.panel import Board, Panel, answers
+from dlkit.plots.cells import cells
+from dlkit.plots.matrix import COUNTED, confusion
 from dlkit.plots.reliability import reliability
 from dlkit.plots.style import png
 from dlkit.state import State
@@ -35,6 +36,8 @@ def classified(state: State) -> Classified | None:
         return None
     assert state.measure is not None, "only a run that was built is measured"
     out, y = found
+    if not out.isfinite().all():  # a run without guard goes on
+        return None
     p = probabilities(state.measure.loss, out.double())
     true = (y.argmax(1) if y.ndim > 1 else y).numpy()
     return Classified(true, predicted_classes(out.double().numpy()), None if p is None else p.numpy())
@@ -48,7 +51,9 @@ class Confusion(Panel):
     def draw(self, state: State, board: Board) -> None:
         if found := classified(state):
             counts = confusion_matrix(found.y, found.predicted, len(state.spec.classes))
-            board.picture("val/confusion", png(confusion(counts, state.spec.classes)), state.step)
+            few = len(counts) <= COUNTED
+            picture = cells(counts, state.spec.classes) if few else png(confusion(counts, state.spec.classes))
+            board.picture("val/confusion", picture, state.step)
 
 
 class Reliability(Panel):

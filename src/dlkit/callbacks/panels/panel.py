@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlkit.callbacks.base import Callback
+from dlkit.log import log
 from dlkit.state import State
 
 Event = Literal["log", "eval"]
@@ -23,6 +24,7 @@ class Allowance:
 
     share: float  # of the training time
     round: float  # seconds; a guess until there was one
+    begins: bool = False
     spent: float = 0.0
     step: int = -1  # at which it was last asked
     granted: bool = False
@@ -31,14 +33,14 @@ class Allowance:
     def grants(self, state: State) -> bool:
         """One answer for all panels at a step: they draw together, or none does.
 
-        They draw at the end of the run, unless it is one of a sweep, and before it where that leaves them below their
-        share of the training time.
+        They draw at the end of the run, and at the first event where they are cheap (`begins`), unless it is one of a
+        sweep, and otherwise where that leaves them below their share of the training time.
         """
         if state.step != self.step:
             if self.granted:
                 self.round, self.this_round = self.this_round, 0.0
-            ends = state.done and not state.is_job
-            self.step, self.granted = state.step, ends or self.spent + self.round <= self.share * state.seconds
+            wanted = (state.done or (self.begins and not self.spent)) and not state.is_job
+            self.step, self.granted = state.step, wanted or self.spent + self.round <= self.share * state.seconds
         return self.granted
 
     def took(self, seconds: float) -> None:
@@ -52,7 +54,7 @@ class Board:
 
     writer: Any  # torch.utils.tensorboard.SummaryWriter
     allowances: dict[Event, Allowance] = field(
-        default_factory=lambda: {"log": Allowance(0.005, 0.005), "eval": Allowance(0.015, 0.5)}
+        default_factory=lambda: {"log": Allowance(0.005, 0.005, begins=True), "eval": Allowance(0.015, 0.5)}
     )
 
     def grants(self, event: Event, state: State) -> bool:
@@ -91,7 +93,7 @@ class Panel(Callback):
     """
 
     writes = True
-    event: Event = "eval"
+    event: Event | None = "eval"  # None once it has failed
 
     def draw(self, state: State, board: Board) -> None:
         """Writes into `board.writer`, under `state.step`."""
@@ -107,7 +109,11 @@ class Panel(Callback):
         board = state.board
         if event == self.event and board is not None and board.grants(event, state):
             with board.timed(event):
-                self.draw(state, board)
+                try:
+                    self.draw(state, board)
+                except Exception as error:  # a picture is not worth the run
+                    self.event = None
+                    log.warning("%s draws no more: %s: %s", type(self).__name__, type(error).__name__, error)
 
 
 def answers(state: State) -> tuple[Tensor, Tensor] | None:

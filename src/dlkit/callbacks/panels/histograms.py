@@ -7,7 +7,7 @@ from math import gcd, isfinite
 import torch
 from torch import Tensor
 
-from dlkit.callbacks.panel import Board, Panel
+from dlkit.callbacks.panels.panel import Board, Event, Panel
 from dlkit.state import State
 
 BINS = 64
@@ -16,20 +16,23 @@ FIGURES = 5  # of each tensor beside its counts
 
 
 class Histograms(Panel):
-    """At evaluations, for TensorBoard's Histograms and Distributions: `weights/<parameter>`, `gradients/<parameter>`.
+    """At logs, for TensorBoard's Histograms and Distributions: `within/weights/<parameter>` and, of the gradients,
+    `within/gradients/<parameter>`.
 
     Gradients are those of the last batch. Each histogram has 64 bins from the least to the largest value; of a large
     tensor 65,536 values from all over it are counted.
     Runs trained as one model have no gradients here.
     """
 
+    event: Event | None = "log"
+
     def draw(self, state: State, board: Board) -> None:
         tensors: dict[str, Tensor] = {}
         for name, p in state.model.named_parameters():
             if p.requires_grad and p.numel():
-                tensors[f"weights/{name}"] = p.detach()
+                tensors[f"within/weights/{name}"] = p.detach()
                 if p.grad is not None:
-                    tensors[f"gradients/{name}"] = p.grad
+                    tensors[f"within/gradients/{name}"] = p.grad
         if not tensors:
             return
         rows = torch.stack([_histogram(tensor) for tensor in tensors.values()]).tolist()  # sync point: once a drawing

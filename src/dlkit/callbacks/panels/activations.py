@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlkit import probe
-from dlkit.callbacks.panel import Board, Panel
+from dlkit.callbacks.panels.panel import Board, Panel
 from dlkit.state import State
 from dlkit.types import Batch
 
@@ -11,9 +11,10 @@ from dlkit.types import Batch
 class Activations(Panel):
     """At evaluations, over 256 training examples in evaluation mode, for each activation function and recurrent layer:
 
-    `activation_mean/<layer>` and `activation_std/<layer>`, over all units and examples; `saturated/<layer>`, the share
-    of the outputs of a sigmoid, tanh or softsign whose slope is below 5 % of its largest; `dead/<layer>`, the share of
-    a ReLU's units that are 0 for every example. Of a model without such modules: mean and deviation of every layer.
+    `within/activation_mean/<layer>` and `within/activation_std/<layer>`, over all units and examples;
+    `within/saturated/<layer>`, the share of the outputs of a sigmoid, tanh or softsign whose slope is below 5 % of its
+    largest; `within/dead/<layer>`, the share of a ReLU's units that are 0 for every example. Of a model without such
+    modules: mean and deviation of every layer.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class Activations(Panel):
         found, _ = probe.activity(state, self.batch.x)
         figures: dict[str, float] = {}
         for name, seen in found.items():
-            figures |= {f"activation_mean/{name}": seen.mean, f"activation_std/{name}": seen.std}
-            figures |= {} if seen.saturated is None else {f"saturated/{name}": seen.saturated}
-            figures |= {} if seen.dead is None else {f"dead/{name}": seen.dead}
+            figures |= {f"within/activation_mean/{name}": seen.mean, f"within/activation_std/{name}": seen.std}
+            figures |= {} if seen.saturated is None else {f"within/saturated/{name}": seen.saturated}
+            figures |= {} if seen.dead is None else {f"within/dead/{name}": seen.dead}
         board.scalars(figures, state.step)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlkit.answers import in_own_unit, predicted_classes
-from dlkit.callbacks.panel import Board, Panel
+from dlkit.callbacks.panels.panel import Board, Panel
 from dlkit.data.scale import Scale
 from dlkit.probe import quiet
 from dlkit.rundir import whole, write_text

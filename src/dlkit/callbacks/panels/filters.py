@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from dlkit import probe
-from dlkit.callbacks.panel import Board, Panel
-from dlkit.callbacks.samples.pictures import images_of
+from dlkit.callbacks.panels.panel import Board, Panel
+from dlkit.callbacks.panels.samples.pictures import images_of
 from dlkit.plots.filters import Array, feature_maps, filters
 from dlkit.plots.style import png
 from dlkit.state import State

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlkit.answers import in_own_unit
-from dlkit.callbacks.panel import Board, Panel, answers
+from dlkit.callbacks.panels.panel import Board, Panel, answers
 from dlkit.plots.numbers import predicted
 from dlkit.plots.style import png
 from dlkit.state import State

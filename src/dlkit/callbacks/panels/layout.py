@@ -8,14 +8,14 @@ from dlkit.callbacks.base import Callback
 from dlkit.state import State
 
 LAYERS = {  # charts of what callbacks write for each layer, by their class
-    "dlkit.callbacks.layers.Layers": {
-        "norm of the gradient": "gradient/",
-        "norm of the update / norm of the weights": "update_ratio/",
+    "dlkit.callbacks.panels.layers.Layers": {
+        "norm of the gradient": "within/gradient_norm/",
+        "norm of the update / norm of the weights": "within/update_ratio/",
     },
-    "dlkit.callbacks.activations.Activations": {
-        "mean of the outputs": "activation_mean/",
-        "deviation of the outputs": "activation_std/",
-        "saturated outputs and dead units, share": "(saturated|dead)/",
+    "dlkit.callbacks.panels.activations.Activations": {
+        "mean of the outputs": "within/activation_mean/",
+        "deviation of the outputs": "within/activation_std/",
+        "saturated outputs and dead units, share": "within/(saturated|dead)/",
     },
 }
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from dlkit import probe
-from dlkit.callbacks.samples.said import Said
-from dlkit.callbacks.samples.words import marked, plain, relevance
+from dlkit.callbacks.panels.samples.said import Said
+from dlkit.callbacks.panels.samples.words import marked, plain, relevance
 from dlkit.data.raw import Table
 from dlkit.data.text.tokens import Tokens
 from dlkit.state import State
@@ -52,11 +52,9 @@ def _for_the_answer(out: Tensor) -> Tensor:
 
 
 def _table(said: Sequence[Said], names: Sequence[str], contents: Sequence[Sequence[str]]) -> str:
-    """Answers, and what they are answers to, wrong classes in bold."""
-    sure = ["p"] if said[0].sure else []
-    lines = [["true", "predicted", *sure, *names]]
-    lines.append(["---"] * len(lines[0]))
+    """Answers, wrong classes in bold, and what they are answers to."""
+    lines = [["true → predicted" + ", p" * bool(said[0].sure), *names], ["---"] * (1 + len(names))]
     for one, content in zip(said, contents, strict=True):
         predicted = f"**{plain(one.predicted)}**" if one.is_wrong else plain(one.predicted)
-        lines.append([plain(one.true), predicted, *([one.sure] if sure else []), *content])
+        lines.append([f"{plain(one.true)} → {predicted}" + f", {one.sure}" * bool(one.sure), *content])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
