@@ -428,7 +428,8 @@ def test_options_and_final_figures_are_in_the_hparams_of_the_runs_own_folder() -
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     options = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
     assert options["optim.lr"].number_value == 0.003
-    assert options["model._target_"].string_value == "dlkit.models.mlp.mlp"
+    assert options["model"].string_value == "mlp" and options["data.batch_size"].number_value == 32
+    assert not [key for key in options if key.startswith("callbacks.") or key.endswith("_target_")]
     assert events.Scalars("test/accuracy")[-1].value == pytest.approx(result("r")["metrics"]["test/accuracy"])
     assert [path for path in Path("r").iterdir() if path.is_dir()] == [Path("r/checkpoints")]
 

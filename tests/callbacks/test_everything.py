@@ -21,7 +21,9 @@ KINDS = {  # the model, images of this kind of task, and whether classes have cu
 }
 
 
-@pytest.mark.parametrize("data", KINDS)
+@pytest.mark.parametrize(
+    "data", [pytest.param(data, marks=[] if data in ("digits", "diabetes") else pytest.mark.slow) for data in KINDS]
+)
 def test_every_kind_of_data_shows_what_its_task_has(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model, expected, curves = KINDS[data]

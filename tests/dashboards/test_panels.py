@@ -46,6 +46,7 @@ VIEWS = {  # what each entry of configs/callbacks/everything.yaml shows of a run
 }
 SILENT = {"grad_clip", "early_stop", "stop", "plateau", "output_std", "progress", "record", "tensorboard", "checkpoint"}
 SILENT |= {"advice"}  # speaks in the log
+pytestmark = pytest.mark.slow
 
 
 class Shown(NamedTuple):

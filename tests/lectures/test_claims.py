@@ -17,17 +17,14 @@ from dlkit.settings import config_folder
 NAMES = lectures.names()
 # Those that are done in a few seconds, and what makes them smaller; the claim has to hold all the same.
 FAST = {
-    "approximation": ["model.hidden=[1],[2],[4],[64]"],
     "backpropagation": [],
     "filters": [],
     "learning_rates": ["optim.lr=0.0003,0.2,0.28"],
-    "margin_losses": ["trainer.epochs=500"],
     "nonlinearity": ["model.hidden=[],[32,32,32]", "trainer.epochs=25"],
-    "regularisation": ["trainer.eval_every=200"],
-    "sparsity": ["regularizer.gamma=0.01,0.8", "trainer.max_steps=800"],
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lecture_composes_for_several_seeds_without_a_flag(name: str) -> None:
     checked = check([f"experiment=lectures/{name}", "seed=0,1,2"], config_folder())

@@ -53,7 +53,6 @@ class Advice(Callback):
         self.logs = 0
 
     def on_start(self, state: State) -> None:
-        self.step = state.step
         if state.measure is None or state.data is None or state.step > 0:
             return
         self.guess = _guess(state)
@@ -150,7 +149,7 @@ class Advice(Callback):
             log.warning("step %d: %s", state.step, line)
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("guess", "start", "above", "train", "best", "since", "logs")
+        names = ("guess", "start", "above", "step", "train", "best", "since", "logs")
         return {"told": sorted(self.told), "window": list(self.window)} | {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
