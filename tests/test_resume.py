@@ -108,7 +108,7 @@ class StopAt:
 
 
 @pytest.mark.parametrize("options", [MLP, CNN], ids=["mlp", "cnn"])
-@pytest.mark.parametrize("step", [1, 41, 100])
+@pytest.mark.parametrize("step", [1, 41, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_run_that_is_interrupted_and_resumed_ends_with_the_same_bits(
     options: list[str], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

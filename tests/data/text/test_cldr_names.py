@@ -12,7 +12,7 @@ import pytest
 
 from dlkit.data.text.cldr_names import FILE, LANGUAGES, cldr_names
 
-REPOSITORY = Path(__file__).parent.parent.parent
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
