@@ -1,7 +1,8 @@
 """What callbacks cost: the CNN on MNIST with each of their sets. `DLKIT_DATA=… python -m benchmarks.dashboards`
 
 A run of each set is trained in turns, whole but for its final figures: an epoch, or what the options say, of training,
-evaluating, logging, drawing and saving. Beside the times stand those of a round of each panel, and how often it drew.
+evaluating, logging, drawing and saving. An epoch varies by more than callbacks take, so these are timed besides: the goal
+is that of the seconds within callbacks. Beside the times stand those of a round of each panel, and how often it drew.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from hydra import compose, initialize_config_dir
 from benchmarks.peers.contest import turns
 from benchmarks.peers.report import markdown
 from dlkit.build import build
-from dlkit.callbacks.base import Callback
+from dlkit.callbacks.base import EVENTS, Callback
 from dlkit.callbacks.panels.panel import Panel
 from dlkit.settings import config_folder as configs
 from dlkit.trainer import fit
 
 SETS = ("minimal", "default", "everything")
 GOAL = 1.03  # default ÷ minimal, at most
+WITHIN: dict[str, list[float]] = defaultdict(list)  # by set the seconds in its callbacks' methods
 DRAWN: dict[str, list[float]] = defaultdict(list)  # by panel the seconds of each of its rounds with `everything`
 
 
@@ -39,6 +41,11 @@ def trained(callbacks: str, words: list[str]) -> float:
         kept = [one for one in run.callbacks if type(one).__name__ != "ProgressBar"]  # only where somebody looks
         if callbacks == "everything":
             watch(kept)
+        took: list[float] = []
+        for callback in kept:
+            for event in EVENTS:
+                if getattr(type(callback), event) is not getattr(Callback, event):
+                    setattr(callback, event, partial(timed, took, getattr(callback, event)))
         start = time.perf_counter()
         fit(
             *(run.state, run.engine, run.data, run.schedule, kept),
@@ -47,6 +54,7 @@ def trained(callbacks: str, words: list[str]) -> float:
             save_every=run.trainer.save_every,
         )
         seconds = time.perf_counter() - start
+        WITHIN[callbacks].append(sum(took))
         for callback in kept:
             callback.on_result(run.state, {"status": "interrupted"})  # closes the files
     return seconds
@@ -56,13 +64,13 @@ def watch(callbacks: list[Callback]) -> None:
     """Has each panel's rounds timed."""
     for callback in callbacks:
         if isinstance(callback, Panel):
-            callback.draw = partial(timed, type(callback).__name__, callback.draw)  # type: ignore[method-assign]
+            callback.draw = partial(timed, DRAWN[type(callback).__name__], callback.draw)  # type: ignore[method-assign]
 
 
-def timed(name: str, draw: Any, *args: Any) -> None:
+def timed(took: list[float], act: Any, *args: Any) -> None:
     start = time.perf_counter()
-    draw(*args)
-    DRAWN[name].append(time.perf_counter() - start)
+    act(*args)
+    took.append(time.perf_counter() - start)
 
 
 def measure(rounds: int, words: list[str]) -> dict[str, Any]:
@@ -71,11 +79,15 @@ def measure(rounds: int, words: list[str]) -> dict[str, Any]:
     least = statistics.median(times["minimal"])
     panels = sorted(DRAWN.items(), key=lambda item: -statistics.median(item[1]))
     runs = rounds + 1  # one is not counted
+    more = statistics.median(WITHIN["default"]) - statistics.median(WITHIN["minimal"])
     return {
         "title": "Dashboards",
         "text": "Seconds of a run, median and quartiles.",
-        "head": ["callbacks", "seconds", "÷ minimal"],
-        "rows": [[name, seconds(of_one), statistics.median(of_one) / least] for name, of_one in times.items()],
+        "head": ["callbacks", "seconds", "÷ minimal", "within callbacks"],
+        "rows": [
+            [name, seconds(of_one), statistics.median(of_one) / least, statistics.median(WITHIN[name])]
+            for name, of_one in times.items()
+        ],
         "tables": [
             {
                 "title": "Panels",
@@ -83,7 +95,7 @@ def measure(rounds: int, words: list[str]) -> dict[str, Any]:
                 "rows": [[name, 1000 * statistics.median(took), len(took) / runs] for name, took in panels],
             }
         ],
-        "goals": [["default ÷ minimal", statistics.median(times["default"]) / least, GOAL, "<="]],
+        "goals": [["default ÷ minimal, by the seconds within callbacks", 1 + more / least, GOAL, "<="]],
     }
 
 

@@ -62,8 +62,8 @@ def test_of_many_convolutions_some_at_even_depths_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("options", "tags"),
     [
-        (("data=digits", "model=cnn"), {"filters/first", "feature_maps/0", "feature_maps/1"}),
-        (("data=digits", "model=mlp"), {"filters/first"}),
+        (("data=digits", "model=cnn"), {"within/filters", "within/feature_maps/0", "within/feature_maps/1"}),
+        (("data=digits", "model=mlp"), {"within/filters"}),
         (("data=iris", "model=mlp"), set()),
     ],
 )

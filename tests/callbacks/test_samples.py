@@ -80,7 +80,7 @@ def test_every_kind_of_data_is_shown_and_training_is_bit_for_bit_what_it_is_with
     shown = {*tags["images"], *tags["audio"], *tags["tensors"]}
     assert "val/samples" in shown or "val/samples/text_summary" in shown
     assert ("val/samples/1" in shown) == (kind == "sounds")
-    assert ("feature_maps/0" in shown) == (kind in ("images", "sounds", "files"))
+    assert ("within/feature_maps/0" in shown) == (kind in ("images", "sounds", "files"))
 
 
 @pytest.mark.parametrize("options", [("data=synthetic", "data.name=moons", "model=logreg"), ("data=diabetes",)])

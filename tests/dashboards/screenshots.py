@@ -63,14 +63,12 @@ def scrolled(text: str) -> Callable[[Page], None]:
     return lambda page: page.get_by_text(text, exact=True).first.evaluate("one => one.scrollIntoView()")
 
 
-def large(group: str, closed: bool = False) -> Callable[[Page], None]:
-    """A group of pictures in their own size; from the fourth on groups are closed at first."""
+def large(group: str) -> Callable[[Page], None]:
+    """A group of pictures in their own size."""
 
     def act(page: Page) -> None:
         page.get_by_text("Show actual image size").click()
         heading = page.get_by_text(group, exact=True).first
-        if closed:
-            heading.click()
         page.wait_for_timeout(WAIT / 2)
         heading.evaluate("one => one.scrollIntoView()")
 
@@ -85,14 +83,14 @@ SHOTS: dict[str, tuple[str, str, Callable[[Page], None]]] = {  # picture: folder
     "time_series": ("images", "timeseries", filtered("^(train|val)/")),
     "custom_scalars": ("images", "custom_scalars", nothing),
     "examples": ("images", "images", nothing),
-    "feature_maps": ("images", "images", large("feature_maps")),
-    "evaluation": ("images", "images", large("val", closed=True)),
+    "feature_maps": ("images", "images", large("within")),
+    "evaluation": ("images", "images", large("val")),
     "graph": ("images", "graphs", nothing),
     "distributions": ("images", "distributions", nothing),
     "histograms": ("images", "histograms", nothing),
     "pr_curves": ("images", "pr_curves", nothing),
     "projector": ("images", "projector", nothing),
-    "texts": ("texts", "text", scrolled("examples")),
+    "texts": ("texts", "text", scrolled("val")),
     "sounds": ("sounds", "audio", nothing),
     "spectrograms": ("sounds", "images", nothing),
     "hparams": ("outputs/sweeps/models", "hparams", nothing),

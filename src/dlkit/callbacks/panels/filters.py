@@ -30,7 +30,7 @@ class Filters(Panel):
             name, weights = found
             count, _, height, width = weights.shape
             title = f"{name}: {count} {'filter' if count == 1 else 'filters'} of {height} × {width}"
-            board.picture("filters/first", png(filters(weights.cpu().numpy(), title=title)), state.step)
+            board.picture("within/filters", png(filters(weights.cpu().numpy(), title=title)), state.step)
 
 
 class FeatureMaps(Panel):
@@ -55,7 +55,7 @@ class FeatureMaps(Panel):
             raw = state.data.raw("val", row[None]) if state.spec.kind == "image" else None
             picture = layers[0][1].mean(0) if raw is None else images_of(state, raw)[0]
             title = f"true class: {state.spec.classes[int(y)]}" if state.spec.task == "classification" else ""
-            board.picture(f"feature_maps/{number}", png(feature_maps(picture, layers[1:], title=title)), state.step)
+            board.picture(f"within/feature_maps/{number}", png(feature_maps(picture, layers[1:], title=title)), state.step)
 
 
 def _upright(maps: Tensor, spec: Spec) -> Array:
