@@ -1,8 +1,8 @@
 """What callbacks cost: the CNN on MNIST with each of their sets. `DLKIT_DATA=… python -m benchmarks.dashboards`
 
 A run of each set is trained in turns, whole but for its final figures: an epoch, or what the options say, of training,
-evaluating, logging, drawing and saving. An epoch varies by more than callbacks take, so these are timed besides: the goal
-is that of the seconds within callbacks. Beside the times stand those of a round of each panel, and how often it drew.
+evaluating, logging, drawing and saving. An epoch varies by more than callbacks take, so these are timed besides: the
+goal is that of the seconds within them. Beside the times stand those of a round of each panel, and how often it drew.
 """
 
 from __future__ import annotations

@@ -109,6 +109,7 @@ def shoot(page: Page, name: str, address: str) -> None:
 
 
 def main(root: Path, names: list[str]) -> None:
+    root.mkdir(parents=True, exist_ok=True)
     PLACE.mkdir(parents=True, exist_ok=True)
     for folder in dict.fromkeys(SHOTS[name][0] for name in names):
         train(root, folder)
