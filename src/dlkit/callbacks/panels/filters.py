@@ -55,7 +55,8 @@ class FeatureMaps(Panel):
             raw = state.data.raw("val", row[None]) if state.spec.kind == "image" else None
             picture = layers[0][1].mean(0) if raw is None else images_of(state, raw)[0]
             title = f"true class: {state.spec.classes[int(y)]}" if state.spec.task == "classification" else ""
-            board.picture(f"within/feature_maps/{number}", png(feature_maps(picture, layers[1:], title=title)), state.step)
+            drawn = png(feature_maps(picture, layers[1:], title=title))
+            board.picture(f"within/feature_maps/{number}", drawn, state.step)
 
 
 def _upright(maps: Tensor, spec: Spec) -> Array:
