@@ -81,7 +81,7 @@ def picture(path: Path, shade: int, size: tuple[int, int]) -> None:
 
 def shrunk(line: str) -> list[str]:
     """The arguments behind `dlkit`, training for two steps."""
-    words = shlex.split(re.sub(r"range\(\d+\)", "range(2)", line))
+    words = shlex.split(re.sub(r"keep_every=\d+", "keep_every=1", re.sub(r"range\(\d+\)", "range(2)", line)))
     words = ["train", *words[2:]] if words[0] == "python" else words[1:]
     small = [] if "data.batch_size" in line or "runs/a" in line else ["data.batch_size=8"]
     if words[0] == "find-lr":
