@@ -88,7 +88,7 @@ def shrunk(line: str) -> list[str]:
         return [*words, *small, "--steps", "10"]
     if words[0] != "train" or {"--help", "dry_run=true"} & set(words) or "--cfg" in words:
         return words
-    steps = 3 if "resume=runs/a" in words else 2
+    steps = 4 if "keep_every" in line else 3 if "resume=runs/a" in words else 2
     return [*words, *small, f"trainer.max_steps={steps}", *(["hydra.sweeper.n_trials=2"] if "optuna" in line else [])]
 
 
