@@ -69,6 +69,25 @@ def examples(state: State, count: int = EXAMPLES) -> Batch:
     return _without_padding(batch) if state.spec.kind in ("tokens", "waveform") else batch
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the layers give for some training examples at a step."""
+
+    step: int
+    examples: int  # the same ones at every step
+    layers: dict[str, Activity]
+
+
+def look(state: State) -> Look:
+    """`activity` for `examples` with the weights of now, found once a step: panels and warnings ask for the same."""
+    last = state.look
+    if last is None or last.step != state.step:
+        state.probed = state.probed or examples(state)
+        state.look = Look(state.step, len(state.probed.y), activity(state, state.probed.x)[0])
+    found: Look = state.look
+    return found
+
+
 @contextmanager
 def quiet(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards modes and random numbers are as they were."""

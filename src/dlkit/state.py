@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from dlkit.ema import Ema
 from dlkit.measure import Measure
 from dlkit.rng import global_state, set_global_state
-from dlkit.types import Data, Spec
+from dlkit.types import Batch, Data, Spec
 
 OPEN_END = 10**9  # steps of a run that only trainer.max_time ends
 
@@ -42,6 +42,8 @@ class State:
     data: Data | None = None  # what it is trained and evaluated on
     measure: Measure | None = None  # its loss and metrics, and how its model is called
     outputs: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)  # see Callback.wants_outputs
+    probed: Batch | None = None  # the examples that panels and warnings look at, see probe
+    look: Any = None  # probe.Look, the last one into the model
     board: Any = None  # callbacks.panels.panel.Board, where callbacks.tensorboard writes
     step: int = 0  # the only clock: completed optimiser updates
     stop: str = ""  # the reason to end early, set by a callback or a signal

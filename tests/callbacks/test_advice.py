@@ -159,7 +159,7 @@ def test_a_job_of_a_sweep_is_not_looked_into_before_it_trains(tmp_path: Path, ca
     (tmp_path / "sweep.json").write_text("{}")
     run = build(config("data=wine", "data.normalize=none", "callbacks=minimal", ADVICE), tmp_path / "job")
     advice_of(run).on_start(run.state)
-    assert warned(caplog) == [] and advice_of(run).guess > 0 and advice_of(run).batch is None
+    assert warned(caplog) == [] and advice_of(run).guess > 0 and run.state.probed is None
 
 
 def test_only_options_that_the_run_has_and_that_change_it_are_proposed() -> None:

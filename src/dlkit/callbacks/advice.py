@@ -41,7 +41,6 @@ class Advice(Callback):
     def __init__(self) -> None:
         self.told: set[str] = set()
         self.allowance = Allowance(SHARE, 0.005)
-        self.batch: Batch | None = None  # the same examples at every look
         self.guess = 0.0  # loss of outputs 0; 0: it says nothing
         self.start = 0.0  # loss before training; 0: not known
         self.window = (0, 0.0)  # examples since the last one was full, and the sum of their losses
@@ -72,9 +71,8 @@ class Advice(Callback):
     def on_eval(self, state: State, figures: dict[str, float]) -> None:
         if state.measure is not None and state.data is not None and self.allowance.grants(state):
             begin = perf_counter()
-            self.batch = self.batch or probe.examples(state)
-            found, _ = probe.activity(state, self.batch.x)
-            self._judge(state, found, len(self.batch.y))
+            seen = probe.look(state)
+            self._judge(state, seen.layers, seen.examples)
             self.allowance.took(perf_counter() - begin)
         if "val/loss" in figures:
             self._compare(state, figures["val/loss"])
@@ -86,13 +84,13 @@ class Advice(Callback):
 
     def _look_first(self, state: State) -> None:
         """At as many examples as are soon seen."""
-        self.batch = probe.examples(state)
-        self._tell(state, "inputs", symptoms.inputs(state, self.batch.x))
+        batch = state.probed = probe.examples(state)
+        self._tell(state, "inputs", symptoms.inputs(state, batch.x))
         probe.activity(state, state.example)  # the first pass of all takes longer
-        every = -(-len(self.batch.y) // 8)
+        every = -(-len(batch.y) // 8)
         while True:
             begin = thread_time()  # whatever else the machine does
-            some = Batch(*(part[::every] for part in self.batch))
+            some = Batch(*(part[::every] for part in batch))
             found, out = probe.activity(state, some.x)
             if every == 1 or 4 * (thread_time() - begin) > FIRST_LOOK:
                 break

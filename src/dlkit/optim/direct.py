@@ -9,6 +9,7 @@ but for `step`, which calls the same kernels on the same state: their weights ar
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ RMSPROP_OPTIONS = (
 AVAILABLE = all(hasattr(torch, name) for name in KERNELS) and hasattr(torch.optim.Adam, "_init_group")
 
 
-class Direct(torch.optim.Optimizer):
+class Direct(torch.optim.Optimizer, ABC):
     """`step` as one call a parameter group. Parameters of several devices or types are left to torch's own.
 
     A GradScaler, or a guard, sets `grad_scale` and `found_inf` as of torch's: scalars on the device, the divisor of the
@@ -46,9 +47,9 @@ class Direct(torch.optim.Optimizer):
         super().__setstate__(state)
         self._look()  # torch's copies hold groups and state only
 
+    @abstractmethod
     def update(self, group: dict[str, Any], amp: dict[str, Tensor | None]) -> None:
         """Updates the parameters of the group that have gradients."""
-        raise NotImplementedError
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of all groups; the closure's value."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dlkit import probe
 from dlkit.callbacks.panels.panel import Board, Panel
 from dlkit.state import State
-from dlkit.types import Batch
 
 
 class Activations(Panel):
@@ -17,14 +16,9 @@ class Activations(Panel):
     modules: mean and deviation of every layer.
     """
 
-    def __init__(self) -> None:
-        self.batch: Batch | None = None  # the same ones every time
-
     def draw(self, state: State, board: Board) -> None:
-        self.batch = self.batch or probe.examples(state)
-        found, _ = probe.activity(state, self.batch.x)
         figures: dict[str, float] = {}
-        for name, seen in found.items():
+        for name, seen in probe.look(state).layers.items():
             figures |= {f"within/activation_mean/{name}": seen.mean, f"within/activation_std/{name}": seen.std}
             figures |= {} if seen.saturated is None else {f"within/saturated/{name}": seen.saturated}
             figures |= {} if seen.dead is None else {f"within/dead/{name}": seen.dead}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ class Board:
             self.allowances[event].took(perf_counter() - start)
 
 
-class Panel(Callback):
+class Panel(Callback, ABC):
     """Draws into TensorBoard, next to a log or an evaluation (`event`), as often as the run's time allows.
 
     All panels together take 2 % of the training time at most, and draw once more when the run ends; without
@@ -95,9 +96,9 @@ class Panel(Callback):
     writes = True
     event: Event | None = "eval"  # None once it has failed
 
+    @abstractmethod
     def draw(self, state: State, board: Board) -> None:
         """Writes into `board.writer`, under `state.step`."""
-        raise NotImplementedError
 
     def on_log(self, state: State, figures: dict[str, float]) -> None:
         self._perhaps("log", state)
