@@ -68,9 +68,11 @@ def test_a_second_launcher_is_kept_out_and_after_ctrl_c_the_sweep_goes_on() -> N
     found = results()
     assert [result["status"] for result in found.values()] == ["interrupted"] * 2
     assert not workers(FOLDER)
+    saved = {path: path.stat().st_mtime_ns for path in FOLDER.glob("*/checkpoints/last.pt")}
     again = start("sweep", "resume", "s", "hydra.launcher.n_jobs=3")
     wait_until(lambda: len(workers(FOLDER)) == 3)
-    wait_until(lambda: all("resume  at step" in (FOLDER / name / "job.log").read_text() for name in found))
+    wait_until(lambda: all(path.stat().st_mtime_ns > before for path, before in saved.items()))
+    assert all("resume  at step" in (FOLDER / name / "job.log").read_text() for name in found)
     again.send_signal(signal.SIGTERM)
     ended(again, code=130)
     assert all(results()[name]["step"] > result["step"] for name, result in found.items())

@@ -27,8 +27,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import JournalStorage  # noqa: E402
 from optuna.storages.journal import JournalFileBackend  # noqa: E402
 
+from dlkit.sweeps.search import Search  # noqa: E402
 from dlkit.sweeps.space import alike, as_option, distribution  # noqa: E402
-from dlkit.sweeps.trials import GIVE_UP, Space, Trials  # noqa: E402
+from dlkit.sweeps.trials import GIVE_UP, SWEEP, Space, Trials  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 X = FloatDistribution(-10, 10)
@@ -375,6 +376,18 @@ def test_a_search_from_the_command_line_trains_its_trials_and_names_the_best(
     assert f"trainer.device=cpu {best}\n" in out  # the command that trains it again
 
 
+def test_a_trial_that_a_kill_left_without_owner_is_failed_in_a_storage_of_the_search_alone(tmp_path: Path) -> None:
+    study = Search()._study(tmp_path, rises=False)
+    study.ask({"x": X})  # killed here: not marked as the search's yet
+    (own := study.ask({"x": X})).set_user_attr(SWEEP, "mine")
+    again = Search()._study(tmp_path, rises=False)
+    assert [trial.state.name for trial in again.trials] == ["FAIL", "RUNNING"]
+    assert own.number == 1
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    Search(storage=shared)._study(tmp_path, rises=False).ask({"x": X})  # another search's, maybe
+    assert [trial.state.name for trial in Search(storage=shared)._study(tmp_path, rises=False).trials] == ["RUNNING"]
+
+
 @pytest.mark.slow
 def test_a_search_whose_launcher_is_killed_goes_on_to_the_trials_that_were_asked_for(tmp_path: Path) -> None:
     words = command("optim.lr=tag(log,interval(1e-4,1))", "seed=0,1", "hydra.sweeper.n_trials=5", "sweep=mine")
@@ -392,4 +405,6 @@ def test_a_search_whose_launcher_is_killed_goes_on_to_the_trials_that_were_asked
     assert [json.loads(path.read_text())["status"] for path in folder.glob("*/result.json")] == ["finished"] * 10
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     trials = optuna.load_study(study_name="mine", storage=storage).trials
-    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
+    states = [trial.state.name for trial in trials]
+    assert states.count("COMPLETE") == 5
+    assert set(states) <= {"COMPLETE", "FAIL"}  # one that was asked for in the moment of the kill has no job

@@ -35,7 +35,7 @@ except ImportError:
     raise ValueError("hydra/sweeper=optuna: Optuna is not installed: pip install 'dlkit[optuna]'") from None
 
 from dlkit.sweeps.space import alike, distribution
-from dlkit.sweeps.trials import GIVE_UP, Space, Trials
+from dlkit.sweeps.trials import GIVE_UP, SWEEP, Space, Trials
 from dlkit.types import PositiveInt
 
 SAMPLERS = {"tpe": TPESampler, "random": RandomSampler}
@@ -124,9 +124,21 @@ class Search:
         )
         if study.direction.name.lower() != DIRECTIONS[rises]:
             raise ValueError(f"{folder}: its study is to {study.direction.name.lower()}; take another name, sweep=NAME")
+        if self.storage is None:
+            _drop_unborn(study)
         # a search that goes on draws anew, not the same values again
         study.sampler = SAMPLERS[self.sampler](seed=self.seed + len(study.get_trials(deepcopy=False)))
         return study
+
+
+def _drop_unborn(study: Study) -> None:
+    """Fails trials that a killed search had asked for but not marked as its own: they have no jobs, maybe no values.
+
+    Only for a storage of the search's own: in a shared one they may be another search's, at work now.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if SWEEP not in trial.user_attrs:
+            study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _space(options: Mapping[str, Override]) -> Space:
