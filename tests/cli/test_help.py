@@ -102,6 +102,13 @@ def test_the_command_lists_its_subcommands(capsys: pytest.CaptureFixture[str]) -
     assert all(f"dlkit {command}" in shown for command in COMMANDS)
 
 
+def test_every_command_is_also_a_script() -> None:
+    scripts = REPOSITORY / "scripts"
+    for command, module in COMMANDS.items():
+        place = REPOSITORY / "train.py" if command == "train" else scripts / f"{module.rpartition('.')[2]}.py"
+        assert f"from {module} import main\n" in place.read_text()
+
+
 def test_the_command_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--version"])
     assert capsys.readouterr().out.startswith("dlkit ")

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from dlkit.data.examples import Examples
+from dlkit.data.reading.classes import listed
 from dlkit.types import Spec
-
-SHOWN = 12  # classes that are named
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,9 @@ class Fitted:
         found = torch.cat([y for _, y in examples.splits.values()]).unique().tolist()
         strangers = [examples.classes[i] for i in found if examples.classes[i] not in self.spec.classes]
         if strangers:
-            few, own = strangers[:SHOWN], self.spec.classes[:SHOWN]
             raise ValueError(
-                f"class {', '.join(few)}{' …' if len(strangers) > SHOWN else ''}: not known to the model, which tells "
-                f"{', '.join(own)}{' …' if len(self.spec.classes) > SHOWN else ''} apart; classes are matched by name"
+                f"class {listed(strangers)}: not known to the model, which tells {listed(self.spec.classes)} apart; "
+                "classes are matched by name"
             )
         places = [self.spec.classes.index(name) if name in self.spec.classes else -1 for name in examples.classes]
         number = torch.tensor(places, dtype=torch.int64)

@@ -284,12 +284,12 @@ def test_files_of_classes_that_are_not_named_are_problems(tmp_path, load):
     with pytest.raises(ValueError) as caught:
         load(tmp_path / "set", **options)
     assert str(caught.value).splitlines()[1:] == [
-        f"{tmp_path / 'set' / split / 'wolf' / '0.png'}: class 'wolf' is not in data.classes"
+        f"{tmp_path / 'set' / split / 'wolf' / '0.png'}: class 'wolf' is none of dog, cat"
         for split in ("train", "test")
     ]
     examples = load(tmp_path / "set", **options, on_error="skip")
     assert {name: y.tolist() for name, (_, y) in examples.splits.items()} == {"train": [1], "test": [1]}
-    assert "left out 2: class 'wolf' is not in data.classes" in examples.notes
+    assert "left out 2: class 'wolf' is none of dog, cat" in examples.notes
 
 
 def test_without_a_file_of_the_named_classes_it_is_said_what_was_left_out(tmp_path, load):

@@ -307,7 +307,7 @@ def test_named_classes_have_their_order_and_any_number_of_rows(tmp_path):
 
 
 def test_rows_and_files_of_classes_that_are_not_named_are_problems(tmp_path):
-    stranger = "class 'neg' is not in data.classes"
+    stranger = "class 'neg' is none of pos, wolf"
     test = write(tmp_path, table(",", ROWS), "test.csv")
     lines = message(lambda: read(tmp_path, table(","), classes=["pos", "wolf"], test_path=test)).splitlines()
     path = tmp_path / "texts.csv"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+SHOWN = 12  # classes that a message names
+
 
 def named_classes(classes: Sequence[str | int] | None, same: Callable[[str], str] = str) -> tuple[str, ...]:
     """The option `data.classes` as words; () where it is null.
@@ -25,6 +27,11 @@ def named_classes(classes: Sequence[str | int] | None, same: Callable[[str], str
     return names
 
 
-def stranger(name: str) -> str:
-    """What is wrong with a file or row of a class that is not named."""
-    return f"class {name!r} is not in data.classes"
+def stranger(name: str, classes: Sequence[str]) -> str:
+    """What is wrong with a file or row of a class that is not among those named, by the user or by a trained model."""
+    return f"class {name!r} is none of {listed(classes)}"
+
+
+def listed(classes: Sequence[str]) -> str:
+    """The first `SHOWN` of them as text."""
+    return ", ".join(classes[:SHOWN]) + " …" * (len(classes) > SHOWN)

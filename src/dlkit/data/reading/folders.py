@@ -145,7 +145,7 @@ def _checked(root: Path, splits: Listing, problems: Problems, given: tuple[str, 
     for split, pairs in splits.items():
         for path, name in pairs:
             if given and name not in classes:
-                problems.add(str(path), stranger(name))
+                problems.add(str(path), stranger(name, classes))
             elif split != "train" and name not in classes:
                 problems.add(str(path), f"in {split}, but the training split has not two files of class {name}")
         kept[split] = [(path, name) for path, name in pairs if name in classes]

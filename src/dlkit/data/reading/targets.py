@@ -68,7 +68,7 @@ def targets(
         y[split] = [(row, places[_label(cell)]) for row, cell in cells if _label(cell) in places]
         for row, cell in cells if named or split != "train" else []:
             if _label(cell) not in places:
-                why = stranger(cell) if named else f"class {cell!r} is in no training row"
+                why = stranger(cell, named) if named else f"class {cell!r} is in no training row"
                 problems.add(parts[split].where(row), why)
     return Targets("classification", found, y, notes)
 
