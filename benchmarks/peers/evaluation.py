@@ -39,15 +39,15 @@ def measure(quick: bool) -> dict[str, Any]:
 def evaluated(model: str) -> Round:
     """A Round: so many evaluations of every size, to {size: µs an example of each}."""
     from benchmarks.peers.loops import experiment, words
-    from dlkit.data import resident
+    from dlkit.data import batches
     from dlkit.trainer import evaluate
 
     folder = Path(tempfile.mkdtemp())
     run = experiment(words(model, False, folder), folder)
-    split, own = ("train" if model == "LSTM" else "val"), resident.eval_size
+    split, own = ("train" if model == "LSTM" else "val"), batches.eval_size
 
     def evaluation(size: int) -> float:
-        resident.eval_size = own if size == OWN else lambda *_: size
+        batches.eval_size = own if size == OWN else lambda *_: size
         start = perf_counter()
         evaluate(run.engine, run.state.model, run.data.eval(split), split)
         return 1e6 * (perf_counter() - start) / run.data.split_sizes[split]

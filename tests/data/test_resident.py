@@ -215,7 +215,7 @@ def test_the_batches_of_an_epoch_do_not_come_by_length():
 
 @pytest.mark.parametrize("limit", [0, 2])
 def test_evaluation_gives_each_sequence_once_with_its_target(limit, monkeypatch):
-    monkeypatch.setattr("dlkit.data.resident.EVAL_BYTES_CPU", 64 * 4 * 20)  # about 20 sequences a batch
+    monkeypatch.setattr("dlkit.data.batches.EVAL_BYTES_CPU", 64 * 4 * 20)  # about 20 sequences a batch
     batches = list(resident(sequences(), limit_batches=limit).eval("train"))
     seen = torch.cat([numbers(x) for x, _ in batches])
     assert torch.equal(seen % 4, torch.cat([y for _, y in batches]))

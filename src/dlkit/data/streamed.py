@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlkit.data.batches import eval_size, of_split, steps_in_epoch
 from dlkit.data.order import Sampler, epoch_order, share, shared
 from dlkit.data.prefetch import aside, prefetched
 from dlkit.data.raw import Ragged
 from dlkit.data.reading.workers import read_batches
-from dlkit.data.resident import eval_size, of_split, steps_in_epoch
 from dlkit.rng import AUGMENT, stream
 from dlkit.types import Augmentation, Batch, Encoder, Spec
 
