@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 if TYPE_CHECKING:  # the command line checks values against these annotations without paying for torch
     from torch import Tensor, nn
 
-# Ranges of options. The preflight reads them from the signature of every `_target_` (cli/signatures.py).
+# Ranges of options. The preflight reads them from the signature of every `_target_` (cli/preflight/source.py).
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 PositiveInt = Annotated[int, Ge(1)]

@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt, Interval, Lt
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from dlkit.cli.preflight.signatures import TargetError, signature
+from dlkit.cli.preflight.signatures import TargetError
+from dlkit.cli.preflight.targets import signature
 from dlkit.cli.preflight.values import mistakes
 from dlkit.settings import SHARED, config_folder
 

@@ -20,7 +20,8 @@ from dlkit.cli.preflight.groups import Groups
 from dlkit.cli.preflight.nodes import Composed, Judge, plain, shared, without_encoder
 from dlkit.cli.preflight.overrides import singles, values
 from dlkit.cli.preflight.points import Condition
-from dlkit.cli.preflight.signatures import TargetError, is_ours, signature
+from dlkit.cli.preflight.signatures import TargetError
+from dlkit.cli.preflight.targets import is_ours, signature
 from dlkit.cli.preflight.values import show
 from dlkit.sweeps.compose import Composer, is_simple, put
 

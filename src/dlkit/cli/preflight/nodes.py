@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlkit.cli.preflight import keys
-from dlkit.cli.preflight.signatures import Signature, TargetError, is_ours, signature
+from dlkit.cli.preflight.signatures import Signature, TargetError
+from dlkit.cli.preflight.targets import is_ours, signature
 from dlkit.cli.preflight.values import mistakes as value_mistakes
 from dlkit.cli.preflight.values import show
 from dlkit.settings import GROUPS, NODES, SHARED

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from dlkit.cli.preflight.signatures import signature
+from dlkit.cli.preflight.targets import signature
 from dlkit.cli.preflight.values import mistakes
 from dlkit.settings import as_text
 
