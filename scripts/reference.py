@@ -28,7 +28,6 @@ from dlkit.settings import GROUPS, NODES, config_folder
 
 Options = dict[str, dict[str, Parameter]]  # what may stand in the nodes of a config, by their keys
 MARKUP = re.compile(r"([|*_{\[])")
-HYDRAS = ("hydra/launcher", "hydra/sweeper")  # groups of Hydra's own for which dlkit has choices
 PYTHON = {  # what a project of one's own imports
     "From a script or a notebook": [
         "dlkit.library",
@@ -76,7 +75,7 @@ def configs() -> str:
     takes = {"": signature(RUN).parameters} | dict(options("", plain(folder / "train.yaml")))
     top = [entry for entry in rows if entry.value and "." not in entry.key]
     pages = [CONFIGS, "## The run\n", table(top, takes)]
-    for group in (*NODES, *GROUPS, *HYDRAS):
+    for group in (*NODES, *GROUPS, *help.HYDRAS):
         pages.append(f"## {group}\n")
         if general := [entry for entry in rows if entry.key.startswith(f"{group}.")]:
             pages.append(table(general, takes))

@@ -33,11 +33,13 @@ LISTED = set(commands(REPOSITORY / "benchmarks" / "README.md"))
 
 
 LECTURES = {f"python train.py experiment=lectures/{name} seed=0,1,2" for name in lectures.names()}  # tests/lectures
+OWN_CODE = {line for line in commands(REPOSITORY / "docs" / "cookbook" / "own_code.md") if "--config-dir" in line}
+ELSEWHERE = LISTED | LECTURES | OWN_CODE  # the last are run by test_documented_code.py
 
 
 def run_here(line: str) -> bool:
     """Whether the test runs the line; all others are listed."""
-    return line.split()[0] in ("python", "dlkit") and line not in LISTED | LECTURES
+    return line.split()[0] in ("python", "dlkit") and line not in ELSEWHERE
 
 
 WITH_COMMANDS = [page for page in PAGES if any(map(run_here, commands(page)))]
@@ -46,7 +48,15 @@ WITH_COMMANDS = [page for page in PAGES if any(map(run_here, commands(page)))]
 def test_every_command_is_run_by_this_test_or_listed_in_benchmarks() -> None:
     lines = {line for page in PAGES for line in commands(page)}
     assert len(lines) > 60
-    assert sorted(line for line in lines if not run_here(line) and line not in LISTED | LECTURES) == []
+    assert sorted(line for line in lines if not run_here(line) and line not in ELSEWHERE) == []
+    assert sorted(LISTED - lines) == []
+
+
+def test_no_command_line_stands_in_a_fence_of_another_language() -> None:
+    """A fence without a language is for what is shown, not typed; the README's `$ ` has a test of its own."""
+    others = [fence for page in PAGES for fence in page.read_text(encoding="utf-8").split("```")[1::2]]
+    typed = [line for fence in others if not fence.startswith("bash\n") for line in fence.splitlines()]
+    assert [line for line in typed if re.match(r"\s*(python|dlkit|pip|torchrun|pytest) ", line)] == []
 
 
 @pytest.fixture

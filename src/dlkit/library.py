@@ -35,9 +35,9 @@ def train(overrides: Sequence[str] = ()) -> Run:
 def load(run: str | Path, *, weights: str | None = None, device: str | None = None, trust: bool = False) -> Trained:
     """The trained model of a run: its folder, or `latest`, the newest under `outputs`.
 
-    model = dlkit.load("latest")
-    model.predict("photo.png")  # Prediction('photo.png', label='cat', probability=0.98)
-    model.model                 # the nn.Module
+        model = dlkit.load("latest")
+        model.predict("photo.png")  # Prediction('photo.png', label='cat', probability=0.98)
+        model.model                 # the nn.Module
 
     `weights` names a checkpoint, `device` is cpu, cuda, mps or auto; without them it is the last one, on the run's own
     device. `trust` lets the run's config name any code. Raises ValueError where there is no such run or checkpoint.

@@ -72,6 +72,20 @@ def test_the_options_that_a_kind_of_data_has_in_common_are_explained(capsys: pyt
     assert "defaults" not in shown
 
 
+def test_launchers_and_sweepers_are_explained_like_any_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    help.show(["hydra/launcher=slurm", "hydra/sweeper=optuna"], config_folder())
+    shown = capsys.readouterr().out
+    assert "hydra.launcher.timeout_min=60" in shown
+    assert "minutes that Slurm gives a job" in shown
+    assert "hydra.sweeper.n_trials=20" in shown
+
+
+@pytest.mark.parametrize("option", ["experiment=null", "hydra/launcher=basic"])
+def test_a_choice_without_a_file_gets_the_page_for_all(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    help.show([option], config_folder())
+    assert "Groups and their choices" in capsys.readouterr().out
+
+
 def test_a_defaults_list_in_a_users_file_is_followed_in_both_forms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dlkit.settings import GROUPS, program
 
+HYDRAS = ("hydra/launcher", "hydra/sweeper")  # groups of Hydra's own for which dlkit has choices
 WIDTH = 100
 USEFUL = (
     "data.batch_size",
@@ -49,7 +50,8 @@ def show(overrides: list[str], config_dir: Path, extra: str | None = None) -> No
     """
     folders = [config_dir, *([Path(extra)] if extra else [])]
     pairs = [override.partition("=") for override in overrides]
-    chosen = [(group, choice) for group, _, choices in pairs if group in GROUPS for choice in choices.split(",")]
+    chosen = [(group, choice) for group, _, some in pairs if group in (*GROUPS, *HYDRAS) for choice in some.split(",")]
+    chosen = [pair for pair in chosen if _files(*pair, folders)]  # not null, nor Hydra's own
     print(_choices_page(chosen, folders, program()) if chosen else page(folders, program()))
 
 
@@ -113,8 +115,9 @@ def options(group: str, choice: str, folders: list[Path]) -> list[Entry]:
     general = [entry for entry in entries(folders[0] / "train.yaml") if entry.key.startswith(f"{group}.")]
     merged = {entry.key: entry for entry in general}
     file = _file(group, choice, folders)
-    bases = [entries(base, before=group) for base in _bases(file, folders)]
-    for entry in chain(*bases, entries(file, before=group)):
+    before = group.replace("/", ".")
+    bases = [entries(base, before) for base in _bases(file, folders)]
+    for entry in chain(*bases, entries(file, before)):
         comment = entry.comment or (merged[entry.key].comment if entry.key in merged else "")
         merged[entry.key] = Entry(entry.key, entry.value, comment)
     return [entry for entry in merged.values() if entry.value]
@@ -128,8 +131,12 @@ def _bases(file: Path, folders: list[Path]) -> list[Path]:
 
 
 def _file(group: str, choice: str, folders: list[Path]) -> Path:
+    return _files(group, choice, folders)[0]
+
+
+def _files(group: str, choice: str, folders: list[Path]) -> list[Path]:
     files = [folder / group / f"{choice.removesuffix('.yaml')}.yaml" for folder in folders]
-    return next(file for file in files if file.is_file())
+    return [file for file in files if file.is_file()]
 
 
 def _groups(folders: list[Path], defaults: dict[str, str]) -> str:

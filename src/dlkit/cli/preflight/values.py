@@ -147,13 +147,18 @@ def _with_range(noun: str, limits: tuple[Any, ...]) -> str:
 
 def _describe_list(arm: Any) -> str:
     inner = get_args(arm)
-    if not inner:
-        return "a list [a,b]"
-    kinds = list(_arms(inner[0], ()))
-    if len(kinds) != 1 or kinds[0][0] not in PLURALS:
+    kinds = [_plural(kind, limits) for kind, limits in _arms(inner[0], ())] if inner else [""]
+    if not all(kinds):
         return "a list [a,b]"
     count = f"{len(inner)} " if get_origin(arm) is tuple and inner[-1] is not Ellipsis else ""
-    return f"a list of {count}{_with_range(PLURALS[kinds[0][0]], kinds[0][1])}"
+    return f"a list of {count}{' or '.join(kinds)}"
+
+
+def _plural(kind: Any, limits: tuple[Any, ...]) -> str:
+    """Several of a kind, in words; empty where there is no word for it."""
+    if get_origin(kind) is Literal:
+        return ", ".join(map(show, get_args(kind)))
+    return _with_range(PLURALS[kind], limits) if kind in PLURALS else ""
 
 
 def _hint(key: str, value: Any, arms: list[tuple[Any, tuple[Any, ...]]]) -> str:
