@@ -14,7 +14,7 @@ from test_configs import config
 
 from dlkit.build import Experiment, build
 from dlkit.callbacks.profiler import STEPS, WAIT, WARM_UP, Profiler
-from dlkit.sweeps.alike import why_alone
+from dlkit.sweeps.launchers.stackable import why_alone
 from dlkit.trainer import fit
 
 GPU = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]

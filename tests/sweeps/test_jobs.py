@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from multiprocessing import Pipe
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from dlkit.rundir import locked
-from dlkit.sweeps import processes
-from dlkit.sweeps.backlog import Backlog
-from dlkit.sweeps.jobs import Job, Outcome, known, work
-from dlkit.sweeps.local import Running, ended
-from dlkit.sweeps.room import Slot
+from dlkit.sweeps.jobs import Job, Outcome, known, settled
+from dlkit.sweeps.launchers import processes
+from dlkit.sweeps.launchers.backlog import Backlog
+from dlkit.sweeps.launchers.local import Running, ended
+from dlkit.sweeps.launchers.slots import Slot
+from dlkit.sweeps.launchers.work import work
 
 
 @pytest.fixture
@@ -35,6 +37,28 @@ def test_a_damaged_result_is_none(job: Job, content: str) -> None:
 def test_what_ended_the_job_is_read_from_its_folder(job: Job) -> None:
     (Path(job.folder) / "result.json").write_text('{"status": "stopped", "reason": "r", "best": {"value": 0.5}}')
     assert known(job) == Outcome("seed=0", "stopped", "r", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "rerun_failed", "is_settled"),
+    [("finished", True, True), ("stopped", True, True), ("failed", False, True), ("failed", True, False)]
+    + [(status, False, False) for status in ("interrupted", "killed")],
+)
+def test_what_ended_before_is_not_run_again_but_for_failures_if_asked(
+    job: Job, status: str, rerun_failed: bool, is_settled: bool
+) -> None:
+    assert settled(job, rerun_failed) is None, "it was never begun"
+    (Path(job.folder) / "result.json").write_text(json.dumps({"status": status}))
+    assert settled(job, rerun_failed) == (Outcome("seed=0", status) if is_settled else None)
+
+
+def test_jobs_are_told_of_the_first_two_signals_each_once() -> None:
+    stop = processes.Stop()
+    assert stop.due() == 0
+    stop.asked = 1
+    assert [stop.due(), stop.due()] == [1, 0]
+    stop.asked = 5
+    assert [stop.due(), stop.due()] == [2, 0]
 
 
 def test_a_job_whose_folder_an_earlier_attempt_still_holds_is_left_alone(job: Job) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from small_sweeps import SMALL, end_all, ended, results, start, sweep, wait_until, workers
 
-from dlkit.sweeps import room
+from dlkit.sweeps.launchers import slots
+from dlkit.sweeps.launchers.slots import Slot, slots_here
 from dlkit.sweeps.plan import Plan
-from dlkit.sweeps.room import Slot, slots
 
 FOLDER = Path("outputs/sweeps/s")
 LONG = (*SMALL, "data=digits", "trainer.epochs=100000", "trainer.save_every=1", "trainer.threads=1")
@@ -137,17 +137,17 @@ def test_a_sweep_whose_workers_and_launcher_are_killed_ends_as_if_nothing_had_ha
 
 def test_gpus_are_shared_out_and_no_job_sees_another_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert [slot.gpu for slot in slots(None, 1, wants_gpu=True)] == ["3", "5"]
-    assert [slot.gpu for slot in slots(None, 2, wants_gpu=True)] == ["3", "5", "3", "5"]
-    assert [slot.gpu for slot in slots(3, 1, wants_gpu=True)] == ["3", "5", "3"]
-    assert {slot.gpu for slot in slots(None, 1, wants_gpu=False)} == {None}
+    assert [slot.gpu for slot in slots_here(None, 1, wants_gpu=True)] == ["3", "5"]
+    assert [slot.gpu for slot in slots_here(None, 2, wants_gpu=True)] == ["3", "5", "3", "5"]
+    assert [slot.gpu for slot in slots_here(3, 1, wants_gpu=True)] == ["3", "5", "3"]
+    assert {slot.gpu for slot in slots_here(None, 1, wants_gpu=False)} == {None}
 
 
 def test_without_gpus_jobs_share_the_cpus_and_memory_limits_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    monkeypatch.setattr(room, "free_memory", lambda: 64.0)
-    assert slots(None, 1, wants_gpu=True) == [Slot(None, 1)] * 8
-    assert slots(2, 1, wants_gpu=True) == [Slot(None, 4)] * 2
-    monkeypatch.setattr(room, "free_memory", lambda: 3 * room.EACH)
-    assert slots(None, 1, wants_gpu=True) == [Slot(None, 2)] * 3
+    monkeypatch.setattr(slots, "free_memory", lambda: 64.0)
+    assert slots_here(None, 1, wants_gpu=True) == [Slot(None, 1)] * 8
+    assert slots_here(2, 1, wants_gpu=True) == [Slot(None, 4)] * 2
+    monkeypatch.setattr(slots, "free_memory", lambda: 3 * slots.EACH)
+    assert slots_here(None, 1, wants_gpu=True) == [Slot(None, 2)] * 3

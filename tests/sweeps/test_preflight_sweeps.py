@@ -15,11 +15,11 @@ from omegaconf import OmegaConf, open_dict
 from dlkit.cli import preflight, train
 from dlkit.cli import sweep as cli_sweep
 from dlkit.cli.preflight import Checked, check, fitting
+from dlkit.cli.preflight.rehearsal import Rehearsal
 from dlkit.settings import config_folder
 from dlkit.sweeps import compose
 from dlkit.sweeps.compose import Composer
 from dlkit.sweeps.plan import opened
-from dlkit.sweeps.rehearsal import Rehearsal
 
 pytestmark = pytest.mark.filterwarnings("ignore:data.batch_size=.* leaves")
 IN_A_PROCESS = fitting._rehearsed

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from dlkit.cli import main
 from dlkit.rundir import locked
-from dlkit.sweeps.closing import close
 from dlkit.sweeps.report import page, read, terminal
 from dlkit.sweeps.report.figures import report
+from dlkit.sweeps.sweepers.finish import exit_code, finish
 
 Capture = pytest.CaptureFixture[str]
 SWEPT = {"model": ["mlp", "cnn"], "optim.lr": ["0.1", "1"], "seed": ["0", "1", "2"]}
@@ -154,7 +154,7 @@ def test_every_end_of_a_sweep_has_its_report_and_its_exit_code(
 ) -> None:
     folder = sweep()
     with pytest.raises(SystemExit) as end:
-        close(returned(*statuses), folder)
+        finish(exit_code(returned(*statuses)), folder)
     assert end.value.code == code
     assert "Best: model=cnn" in capsys.readouterr().out and all((folder / name).exists() for name in FILES)
 
@@ -169,7 +169,7 @@ def test_a_report_that_fails_is_one_line_and_changes_no_exit_code(
     monkeypatch.setattr(page, "write", broken)
     folder = sweep()
     with pytest.raises(SystemExit) as end:
-        close(returned(*statuses), folder)
+        finish(exit_code(returned(*statuses)), folder)
     captured = capsys.readouterr()
     assert end.value.code == code and "Best: model=cnn" in captured.out
     assert captured.err == f"warning: no report: RuntimeError: no room; `dlkit report {folder}` tries again\n"

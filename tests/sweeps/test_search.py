@@ -19,7 +19,7 @@ from dlkit.callbacks.prune import Prune
 from dlkit.cli import train
 from dlkit.sweeps.jobs import Job, Outcome
 from dlkit.sweeps.plan import Plan, split
-from dlkit.sweeps.pruning import STARTUP, Medians, curve, medians
+from dlkit.sweeps.sweepers.optuna.pruning import STARTUP, Medians, curve, medians
 from dlkit.trust import is_allowed, targets
 
 optuna = pytest.importorskip("optuna")
@@ -27,9 +27,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import JournalStorage  # noqa: E402
 from optuna.storages.journal import JournalFileBackend  # noqa: E402
 
-from dlkit.sweeps.search import Search  # noqa: E402
-from dlkit.sweeps.space import alike, as_option, distribution  # noqa: E402
-from dlkit.sweeps.trials import GIVE_UP, SWEEP, Space, Trials  # noqa: E402
+from dlkit.sweeps.sweepers.optuna.search import Search  # noqa: E402
+from dlkit.sweeps.sweepers.optuna.space import as_option, compatible, distribution  # noqa: E402
+from dlkit.sweeps.sweepers.optuna.trials import GIVE_UP, SWEEP, Space, Trials  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 X = FloatDistribution(-10, 10)
@@ -84,10 +84,10 @@ def test_a_drawn_number_has_six_digits_and_stays_in_its_interval() -> None:
 
 
 def test_a_study_goes_on_with_other_ends_but_not_with_other_choices_or_another_scale() -> None:
-    assert alike(FloatDistribution(0.1, 1), FloatDistribution(0.01, 2))
-    assert not alike(FloatDistribution(0.1, 1), FloatDistribution(0.1, 1, log=True))
-    assert not alike(FloatDistribution(1, 9), IntDistribution(1, 9))
-    assert not alike(CategoricalDistribution(["a"]), CategoricalDistribution(["a", "b"]))
+    assert compatible(FloatDistribution(0.1, 1), FloatDistribution(0.01, 2))
+    assert not compatible(FloatDistribution(0.1, 1), FloatDistribution(0.1, 1, log=True))
+    assert not compatible(FloatDistribution(1, 9), IntDistribution(1, 9))
+    assert not compatible(CategoricalDistribution(["a"]), CategoricalDistribution(["a", "b"]))
 
 
 class Bench:

@@ -17,10 +17,10 @@ from clusters import SlurmCluster, slurm_cluster  # noqa: F401  a fixture
 from small_sweeps import ended, results, start, wait_until, workers
 
 from dlkit.settings import config_folder
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.slurm import Slurm
-from dlkit.sweeps.slurm_follow import how
-from dlkit.sweeps.slurm_queue import Queue
+from dlkit.sweeps.launchers.live import Live
+from dlkit.sweeps.launchers.slurm.cluster import Slurm
+from dlkit.sweeps.launchers.slurm.follow import how
+from dlkit.sweeps.launchers.slurm.queue import Queue
 
 FOLDER = Path("outputs/sweeps/s")
 ON_SLURM = ("hydra/launcher=slurm", "hydra.launcher.partition=main")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from small_sweeps import end_all, ended, results, start, sweep, wait_until
 
-from dlkit.sweeps.alike import groups, why_alone
 from dlkit.sweeps.jobs import Job
-from dlkit.sweeps.stacked import parts
+from dlkit.sweeps.launchers.stackable import groups, why_alone
+from dlkit.sweeps.launchers.stacked import parts
 
 FOLDER = Path("outputs/sweeps/s")
 STACKED = (

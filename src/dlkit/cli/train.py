@@ -27,7 +27,7 @@ def main(args: list[str] | None = None) -> None:
     """
     words = sys.argv[1:] if args is None else args
     if {"-m", "--multirun"} & set(words) and dist.world() == 1:
-        from dlkit.sweeps.processes import server
+        from dlkit.sweeps.launchers.processes import server
 
         server()  # imports torch, in seconds, while the command is judged
     dist.join()
@@ -44,25 +44,8 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    if dist.rank() > 0 and (begin is None or begin.ended):  # the first process shows what there is to show
-        return
-    if checked.trains_sweep and dry_sweep.wanted(checked):
-        dry_sweep.show(checked)
-    elif checked.flags.help:
-        from dlkit.cli import help
-
-        help.show(checked.overrides, config_folder(), checked.flags.config_dir)
-    elif any(word.startswith("query=") for word in checked.argv):
-        from dlkit.cli import completion
-
-        with completion.as_the_preflight():
-            _through_hydra(checked.argv)
-    elif begin is None:
-        _through_hydra(checked.argv)
-    elif begin.ended:
-        print(begin.ended)
-    else:
-        sys.exit(_run(begin.config, begin.folder, checked.overrides, checked.choices, begin.resumes))
+    if dist.rank() == 0 or (begin and not begin.ended):  # the first process shows what there is to show
+        _do(checked, begin)
 
 
 class Mistakes(ValueError):
@@ -84,6 +67,27 @@ def _judged(words: list[str]) -> tuple[preflight.Checked, Start | None]:
         causes = checked.causes if checked.debug else None
         raise Mistakes(checked.mistakes, causes, MOST if checked.trains_sweep else 3)
     return checked, start(checked.config, checked.choices) if checked.config is not None else None
+
+
+def _do(checked: preflight.Checked, begin: Start | None) -> None:
+    """What the command line asks for: to show something, to sweep or to train."""
+    if checked.trains_sweep and dry_sweep.wanted(checked):
+        dry_sweep.show(checked)
+    elif checked.flags.help:
+        from dlkit.cli import help
+
+        help.show(checked.overrides, config_folder(), checked.flags.config_dir)
+    elif any(word.startswith("query=") for word in checked.argv):
+        from dlkit.cli import completion
+
+        with completion.as_the_preflight():
+            _through_hydra(checked.argv)
+    elif begin is None:
+        _through_hydra(checked.argv)
+    elif begin.ended:
+        print(begin.ended)
+    else:
+        sys.exit(_run(begin.config, begin.folder, checked.overrides, checked.choices, begin.resumes))
 
 
 def _through_hydra(argv: list[str]) -> None:

@@ -51,8 +51,8 @@ class Teller:
 def train(asked: Sequence[Asked], teller: Teller, processes: int = 1) -> None:
     """Trains the runs as one, as far as they can be; those that cannot be are named to the teller.
 
-    Their configs agree in all that `sweeps.alike` does not let differ. `processes` share the memory. Nothing is written
-    before it is known that a run is trained here.
+    Their configs agree in all that `sweeps.launchers.stackable` does not let differ. `processes` share the memory.
+    Nothing is written before it is known that a run is trained here.
     """
     with _heard(), remembering():
         cfg, before = OmegaConf.create(dict(asked[0].config)), asked[0]

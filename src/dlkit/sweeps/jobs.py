@@ -1,24 +1,14 @@
-"""One job of a sweep, and the work on it: what a process does for it, on whatever machine."""
+"""A job of a sweep, and how it ended."""
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from dlkit.begin import start
-from dlkit.mistakes import cause, is_mistake
-from dlkit.records import is_running
-from dlkit.rundir import write_json
+from dlkit.records import HIGHER
 from dlkit.runs import read_json
 
-GRACE = 30.0  # seconds that a run has to save itself once it is to end
 DONE = ("finished", "stopped")  # of status: nothing is left to do
 
 
@@ -33,13 +23,28 @@ class Job:
     folder: str  # of the run, absolute
     cwd: str  # where the sweep was started
 
+    @property
+    def monitor(self) -> str:
+        """The figure that its checkpoint callback watches."""
+        return str(self._checkpoint.get("monitor", "val/loss"))
+
+    @property
+    def higher(self) -> bool:
+        """Whether more of that is better."""
+        mode = self._checkpoint.get("mode")
+        return bool(mode == "max" if mode else self.monitor.rpartition("/")[2] in HIGHER)
+
+    @property
+    def _checkpoint(self) -> dict[str, Any]:
+        return (self.config.get("callbacks") or {}).get("checkpoint") or {}
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a job ended."""
 
     name: str
-    status: str  # as in result.json; killed, where its process was
+    status: str  # as in result.json; killed, where its process was; waiting, where it was not begun
     reason: str = ""
     value: float | None = None  # the best value of the figure that the checkpoint callback watches
 
@@ -57,59 +62,7 @@ def known(job: Job) -> Outcome | None:
     return Outcome(job.name, result["status"], result.get("reason") or "", best.get("value"))
 
 
-def work(job: Job, threads: int, patience: float = GRACE) -> Outcome:
-    """Trains the job in its folder, on so many CPU threads unless trainer.threads says otherwise, from where an earlier
-    attempt stopped; does nothing where it is done. Waits for `patience` seconds where that attempt is still at work.
-
-    Never raises for what fails in it: a mistake in its config or data is put into result.json, as run() puts what it
-    raises, and the traceback is printed.
-    """
-    import torch
-
-    from dlkit.run import run
-
-    torch.set_num_threads(threads)
-    folder = Path(job.folder)
-    os.chdir(job.cwd)
-    if job.cwd not in sys.path:  # a user's own classes
-        sys.path.insert(0, job.cwd)
-    if not _is_free(folder, patience):
-        return Outcome(job.name, "killed", f"{folder}: is still locked by an earlier attempt, after {patience:.0f} s")
-    if (before := known(job)) is None or before.status == "failed":
-        (folder / "result.json").unlink(missing_ok=True)
-    cfg = OmegaConf.create({**job.config, "run_dir": job.folder, "resume": "auto"})
-    try:
-        begin = start(cfg, job.choices)
-        if not begin.ended:
-            run(begin.config, begin.folder, job.overrides, begin.resumes, job.choices)
-    except KeyboardInterrupt:
-        return Outcome(job.name, "interrupted", "SIGINT")
-    except Exception as error:
-        found = cause(error)
-        if not is_mistake(found):
-            traceback.print_exception(found)
-        else:
-            print(found, file=sys.stderr)
-        reason = str(found) if is_mistake(found) else f"{type(found).__name__}: {found}"
-        refused(job, reason)
-        return known(job) or Outcome(job.name, "failed", reason)
-    return known(job) or Outcome(job.name, "finished")
-
-
-def _is_free(folder: Path, patience: float) -> bool:
-    """Waits until no process holds the folder; whether that came true. An earlier attempt whose launcher was killed may
-    still be saving itself; of a dead machine a shared disk has to notice."""
-    until = monotonic() + patience
-    while running := is_running(folder):
-        if monotonic() > until:
-            break
-        sleep(0.1)
-    return not running
-
-
-def refused(job: Job, reason: str) -> None:
-    """Notes in the job's folder why there is no run, unless a run did so."""
-    path = Path(job.folder) / "result.json"
-    if not path.exists():
-        seed = job.config.get("seed")
-        write_json({"status": "failed", "reason": reason, "seed": seed, "metrics": {}, "best": {}}, path)
+def settled(job: Job, rerun_failed: bool) -> Outcome | None:
+    """How an earlier start of the sweep ended the job; None where it is to be run."""
+    before = known(job)
+    return before if before and (before.done or (before.status == "failed" and not rerun_failed)) else None

@@ -1,4 +1,4 @@
-"""What a sweep is to do: its name, its jobs and theirs, and the file that says so."""
+"""What a sweep is to do: its name, its jobs and theirs, and the file that says so, `sweep.json`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from dlkit.begin import MACHINE, NAMES, within
 from dlkit.rundir import write_json
+from dlkit.runs import OUTPUTS
 
-ROOT = Path("outputs") / "sweeps"
+ROOT = OUTPUTS / "sweeps"  # where sweeps are, each in a folder of its name
+REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values are repeats of one experiment
 SAMPLER = "hydra.sweeper.sampler"  # among what all jobs of a search share
 HOW = re.compile(r"hydra[./](?!sweeper\.params)")  # options of Hydra's own, but for what a file of a study may hold
 LONGEST = 120  # letters of a folder's name; file systems take 255 bytes
@@ -29,7 +32,7 @@ class Plan:
     commands: list[list[str]]  # that made it, behind `dlkit train -m`
     fixed: dict[str, str]  # options that all jobs share
     swept: dict[str, list[str]]  # every value ever asked for, in that order
-    jobs: list[dict[str, object]] = field(default_factory=list)  # name, and swept options
+    jobs: list[dict[str, Any]] = field(default_factory=list)  # name, and swept options (overrides) of each
 
     @classmethod
     def read(cls, folder: Path) -> Plan | None:

@@ -32,25 +32,25 @@ class _Launcher(Launcher):
 class LocalLauncher(_Launcher):
     """`hydra/launcher=local`"""
 
-    target = "dlkit.sweeps.local.Local"
+    target = "dlkit.sweeps.launchers.local.Local"
 
 
 class RayLauncher(_Launcher):
     """`hydra/launcher=ray`"""
 
-    target = "dlkit.sweeps.ray_cluster.Ray"
+    target = "dlkit.sweeps.launchers.ray.cluster.Ray"
 
 
 class SlurmLauncher(_Launcher):
     """`hydra/launcher=slurm`"""
 
-    target = "dlkit.sweeps.slurm.Slurm"
+    target = "dlkit.sweeps.launchers.slurm.cluster.Slurm"
 
 
 class StackedLauncher(_Launcher):
     """`hydra/launcher=stacked`"""
 
-    target = "dlkit.sweeps.stacked.Stacked"
+    target = "dlkit.sweeps.launchers.stacked.Stacked"
 
 
 class _Sweeper(Sweeper):
@@ -75,13 +75,13 @@ class _Sweeper(Sweeper):
 class GridSweeper(_Sweeper):
     """`hydra/sweeper=grid`"""
 
-    target = "dlkit.sweeps.grid.Grid"
+    target = "dlkit.sweeps.sweepers.grid.Grid"
 
 
 class OptunaSweeper(_Sweeper):
     """`hydra/sweeper=optuna`"""
 
-    target = "dlkit.sweeps.search.Search"
+    target = "dlkit.sweeps.sweepers.optuna.search.Search"
 
 
 def _found(target: str) -> Any:

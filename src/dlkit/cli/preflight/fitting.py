@@ -37,15 +37,11 @@ def misfits(checked: Checked) -> list[str]:
 def _rehearsed(configs: list[dict[str, Any]], here: bool) -> list[list[str]]:
     """`Rehearsal.mistakes` of each, in a copy of the process of which local jobs will be copies too, so that torch is
     imported once, and what is built here is gone afterwards."""
-    from dlkit.sweeps.processes import server
+    from dlkit.sweeps.launchers.processes import begin
 
     if not configs:
         return []
-    context = server()
-    answers, there = context.Pipe(duplex=False)
-    process = context.Process(target=_rehearse, args=(configs, here, there), name="preflight")
-    process.start()
-    there.close()
+    process, answers = begin(_rehearse, configs, here, name="preflight")
     try:
         return answers.recv()
     except EOFError:  # it was killed, for memory perhaps: the jobs will tell
@@ -58,8 +54,8 @@ def _rehearsed(configs: list[dict[str, Any]], here: bool) -> list[list[str]]:
 
 
 def _rehearse(configs: list[dict[str, Any]], here: bool, answers: Any) -> None:
-    from dlkit.sweeps.processes import watch
-    from dlkit.sweeps.rehearsal import Rehearsal
+    from dlkit.cli.preflight.rehearsal import Rehearsal
+    from dlkit.sweeps.launchers.processes import watch
 
     watch(multiprocessing.parent_process())
     warnings.simplefilter("ignore")  # the jobs will warn

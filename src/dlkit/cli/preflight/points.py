@@ -7,10 +7,10 @@ from itertools import product
 from math import prod
 from typing import TypeVar
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 
 from dlkit.cli.preflight.overrides import count, singles
+from dlkit.sweeps.options import Options
 from dlkit.sweeps.plan import job_name, split
 
 MOST = 100_000  # jobs; a slip such as seed=range(1e9) would never come to an end
@@ -23,14 +23,12 @@ class Points:
     """The jobs that options ask for. Of a search (`drawn`), which has no list of them, those at its space's ends."""
 
     def __init__(self, overrides: Iterable[Override], drawn: bool = False) -> None:
-        last = {override.key_or_group: override for override in overrides}  # a key given twice has its last value
-        swept = [one for one in last.values() if one.is_sweep_override()]
-        if not drawn and (jobs := prod(map(count, swept))) > MOST:
-            raise ValueError(
-                f"{jobs:,} jobs: a sweep holds at most {MOST:,}; give fewer values to {swept[-1].input_line}"
-            )
-        self.fixed = [text for one in last.values() if not one.is_sweep_override() for text in _as_in_jobs(one)]
-        self.axes = [[str(one.input_line) for one in singles(override)] for override in swept]
+        options = Options(overrides)
+        if not drawn and (jobs := prod(map(count, options.swept))) > MOST:
+            last = options.swept[-1].input_line
+            raise ValueError(f"{jobs:,} jobs: a sweep holds at most {MOST:,}; give fewer values to {last}")
+        self.fixed = options.fixed
+        self.axes = [[str(one.input_line) for one in singles(override)] for override in options.swept]
         self.drawn = drawn
 
     def __len__(self) -> int:
@@ -80,10 +78,6 @@ def conditions_of(by_row: dict[Condition, dict[str, list[Condition]]], whole: bo
                 needed = row - first
             found.setdefault(mistake, []).extend(needed | one for one in needs)
     return found
-
-
-def _as_in_jobs(override: Override) -> list[str]:
-    return BasicSweeper.split_arguments([override], None)[0][0]
 
 
 def star(axes: Sequence[Sequence[T]]) -> list[list[T]]:

@@ -9,7 +9,8 @@ from dlkit import records
 from dlkit.begin import NAMES, within
 from dlkit.records import Record
 from dlkit.settings import GROUPS, as_text, leaves
-from dlkit.sweeps.report.read import REPEATS, Sweep, job
+from dlkit.sweeps.plan import REPEATS
+from dlkit.sweeps.report.read import Sweep, job
 
 Values = dict[str, str]  # every choice and every leaf of a config, as text
 NOT_SWEPT = (*NAMES, "resume", "dry_run", "callbacks.prune")  # they say nothing of what was trained
@@ -56,11 +57,11 @@ def _swept(values: list[Values], typed: Collection[str]) -> list[str]:
     """
     chosen = [group for group in GROUPS if _differs(values, group)]
     chosen = [group for group in chosen if group in typed] or chosen
-    alike: dict[tuple[str | None, ...], list[Values]] = {}
+    by_choice: dict[tuple[str | None, ...], list[Values]] = {}
     for one in values:
-        alike.setdefault(tuple(one.get(group) for group in chosen), []).append(one)
+        by_choice.setdefault(tuple(one.get(group) for group in chosen), []).append(one)
     keys = dict.fromkeys(key for one in values for key in one if key not in (*chosen, *REPEATS))
-    options = [key for key in keys if any(_differs(part, key) for part in alike.values())]
+    options = [key for key in keys if any(_differs(part, key) for part in by_choice.values())]
     return [*chosen, *options, *(key for key in REPEATS if _differs(values, key))]
 
 

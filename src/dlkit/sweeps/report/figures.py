@@ -114,10 +114,10 @@ def results(jobs: Iterable[Job], key: str) -> list[float]:
 
 
 def _groups(sweep: Sweep, metric: str) -> list[Group]:
-    alike: dict[tuple[str, ...], list[Job]] = {}
+    by_options: dict[tuple[str, ...], list[Job]] = {}
     for job in sweep.jobs:
-        alike.setdefault(tuple(job.overrides[key] for key in sweep.options), []).append(job)
-    return [_group(dict(zip(sweep.options, values, strict=True)), jobs, metric) for values, jobs in alike.items()]
+        by_options.setdefault(tuple(job.overrides[key] for key in sweep.options), []).append(job)
+    return [_group(dict(zip(sweep.options, values, strict=True)), jobs, metric) for values, jobs in by_options.items()]
 
 
 def _group(values: dict[str, str], jobs: list[Job], metric: str) -> Group:

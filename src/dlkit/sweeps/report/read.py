@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.records import outcome, parsed
-from dlkit.runs import OUTPUTS, all_runs, read_json
+from dlkit.runs import all_runs, read_json
+from dlkit.sweeps.plan import REPEATS, ROOT, Plan
 
-SWEEPS = OUTPUTS / "sweeps"  # where a sweep is looked for by its name
-REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values are repeats of one experiment
 COST = ("weights", "step", "epoch", "seconds", "samples_per_second", "parameters")  # as result.json has them
 
 
@@ -85,17 +84,17 @@ def find(sweep: str) -> Path:
 
     Raises ValueError where there is none.
     """
-    planned = {path.parent: path for path in sorted(SWEEPS.rglob("sweep.json"))} if SWEEPS.is_dir() else {}
+    planned = {path.parent: path for path in sorted(ROOT.rglob("sweep.json"))} if ROOT.is_dir() else {}
     if sweep == "latest":
         newest = max(planned, key=lambda folder: str(read_json(planned[folder]).get("time", "")), default=None)
         if newest is None:
-            raise ValueError(f"latest: there is no sweep under {SWEEPS.absolute()}")
+            raise ValueError(f"latest: there is no sweep under {ROOT.absolute()}")
         return newest
-    places = [place for place in (Path(sweep).expanduser(), SWEEPS / sweep) if place.is_dir()]
+    places = [place for place in (Path(sweep).expanduser(), ROOT / sweep) if place.is_dir()]
     if not places:
         close = get_close_matches(sweep, [folder.name for folder in planned], n=1)
         hint = f"did you mean {close[0]}?" if close else "name a folder of runs, or `latest`"
-        raise ValueError(f"{sweep}: there is no sweep, no such folder here or under {SWEEPS}; {hint}")
+        raise ValueError(f"{sweep}: there is no sweep, no such folder here or under {ROOT}; {hint}")
     place = next((place for place in places if (place / "sweep.json").is_file()), places[0])
     if (place / "config.yaml").is_file():
         raise ValueError(f"{sweep}: is a single run, and a report compares runs; see it with `dlkit info {sweep}`")
@@ -107,8 +106,7 @@ def read(folder: Path) -> Sweep:
 
     Raises ValueError where there is neither.
     """
-    plan = read_json(folder / "sweep.json")
-    if isinstance(plan.get("jobs"), list):
+    if (plan := Plan.read(folder)) is not None:
         return _planned(folder, plan)
     from dlkit.sweeps.report.differing import gathered  # reads every config, which a sweep of ours does not need
 
@@ -119,24 +117,10 @@ def read(folder: Path) -> Sweep:
     return gathered(folder, found)
 
 
-def _planned(folder: Path, plan: dict[str, Any]) -> Sweep:
-    fixed = {str(key): str(value) for key, value in plan.get("fixed", {}).items()}
-    asked = {str(key): [str(value) for value in values] for key, values in plan.get("swept", {}).items()}
-    overrides = {str(job["name"]): {str(k): str(v) for k, v in job["overrides"].items()} for job in plan["jobs"]}
-    keys = dict.fromkeys([*asked, *(key for given in overrides.values() for key in given)])
-    given = {name: {key: own.get(key, "") for key in keys} for name, own in overrides.items()}
-    return Sweep(
-        name=str(plan.get("name", folder.name)),
-        folder=folder,
-        time=str(plan.get("time", "")),
-        commands=[[str(word) for word in command] for command in plan.get("commands", [])],
-        fixed=fixed,
-        swept={
-            key: list(dict.fromkeys([*asked.get(key, []), *(values[key] for values in given.values())])) for key in keys
-        },
-        jobs=[job(name, folder / name, values) for name, values in given.items()],
-        planned=True,
-    )
+def _planned(folder: Path, plan: Plan) -> Sweep:
+    given = {one["name"]: {key: one["overrides"].get(key, "") for key in plan.swept} for one in plan.jobs}
+    jobs = [job(name, folder / name, values) for name, values in given.items()]
+    return Sweep(plan.name, folder, plan.time, plan.commands, plan.fixed, plan.swept, jobs, planned=True)
 
 
 def job(name: str, folder: Path, overrides: dict[str, str]) -> Job:

@@ -13,36 +13,37 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.log import console
-from dlkit.sweeps.alike import groups, why_alone
-from dlkit.sweeps.backlog import WAITING
 from dlkit.sweeps.jobs import Job, Outcome, known
-from dlkit.sweeps.launcher import Source
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.local import Local, Running, detach, end, run_jobs
-from dlkit.sweeps.processes import log_into, server, stopping
-from dlkit.sweeps.room import Slot
+from dlkit.sweeps.launchers.backlog import WAITING
+from dlkit.sweeps.launchers.launcher import Source
+from dlkit.sweeps.launchers.live import Live
+from dlkit.sweeps.launchers.local import Local, Running, detach, end, run_jobs
+from dlkit.sweeps.launchers.processes import Stop, begin, log_into, stopping
+from dlkit.sweeps.launchers.slots import Slot
+from dlkit.sweeps.launchers.stackable import groups, why_alone
+from dlkit.sweeps.launchers.work import settle_in
 
 LEAST = 4  # jobs that are worth a process more
 
 
 class Stacked(Local):
     """The options are those of the local launcher, `n_jobs` being the processes at once, of which each trains a part of
-    a group as one model. Which jobs form a group says `alike.groups`; whether it is right and pays is found by trying.
+    a group as one model. Which jobs form a group says `stackable`; whether it is right and pays is found by trying.
     """
 
     def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
         """Groups first, one after another, each cut into a part for every process; then the jobs that are left."""
-        return self._in(self._room({job.config["trainer"]["device"] for job in jobs}, live), jobs, live)
+        return self._train(self._slots({job.config["trainer"]["device"] for job in jobs}, live), jobs, live)
 
     def feed(self, source: Source, live: Live, at_once: int) -> None:
         """As many jobs as the sweeper's n_jobs says are drawn and trained at a time, until the source has none."""
-        room = self._room({self.config.trainer.device}, live)
+        slots = self._slots({self.config.trainer.device}, live)
         most = self.config.hydra.sweeper.get("n_jobs") or at_once
         while batch := _drawn(source, most):
-            for job, outcome in zip(batch, self._in(room, batch, live), strict=True):
+            for job, outcome in zip(batch, self._train(slots, batch, live), strict=True):
                 source.ended(job, outcome)
 
-    def _in(self, room: Sequence[Slot], jobs: Sequence[Job], live: Live) -> list[Outcome]:
+    def _train(self, slots: Sequence[Slot], jobs: Sequence[Job], live: Live) -> list[Outcome]:
         outcomes: dict[str, Outcome] = {}
         left: list[Job] = []
         with stopping() as stop:
@@ -54,10 +55,10 @@ class Stacked(Local):
                         _say(f"{len(group)} jobs one by one: {why}")
                     left += group
                     continue
-                left += Stacks(parts(group, len(room)), room, live, stop, outcomes).run()
+                left += Stacks(parts(group, len(slots)), slots, live, stop, outcomes).run()
             asked = bool(stop.asked)
         if left and not asked:
-            ended = run_jobs(left, room, self.retries, live)
+            ended = run_jobs(left, slots, self.retries, live)
             outcomes |= {job.name: outcome for job, outcome in zip(left, ended, strict=True)}
         return [outcomes.get(job.name, WAITING) for job in jobs]
 
@@ -88,19 +89,17 @@ class Stacks:
     """The processes of a group's parts, and what they tell."""
 
     def __init__(
-        self, parts: Sequence[list[Job]], room: Sequence[Slot], live: Live, stop: Any, outcomes: dict[str, Outcome]
+        self, parts: Sequence[list[Job]], slots: Sequence[Slot], live: Live, stop: Stop, outcomes: dict[str, Outcome]
     ) -> None:
-        self.parts, self.room, self.live, self.stop, self.outcomes = list(parts), room, live, stop, outcomes
+        self.parts, self.slots, self.live, self.stop, self.outcomes = list(parts), slots, live, stop, outcomes
         self.told: set[str] = set()
 
     def run(self) -> list[Job]:
         """Trains the parts; the jobs that are to be trained by themselves."""
-        context = server()
-        running = {part.answers: part for part in map(self._begin, [context] * len(self.parts), self.parts, self.room)}
+        running = {part.answers: part for part in map(self._begin, self.parts, self.slots)}
         parts = list(running.values())
         while running:
-            if self.stop.asked:
-                end(running.values(), self.stop)
+            end(running.values(), self.stop)
             ready: list[Any] = wait(list(running), timeout=0.25)
             for answers in ready:
                 part = running[answers]
@@ -111,12 +110,9 @@ class Stacks:
             self.live("tick", None, None)
         return [job for part in parts for job in part.left]
 
-    def _begin(self, context: Any, jobs: list[Job], slot: Slot) -> Part:
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(jobs, slot, there, len(self.parts)), name=jobs[0].name)
-        process.start()
-        there.close()
-        return Part(jobs[0], slot, process, here, list(jobs))
+    def _begin(self, jobs: list[Job], slot: Slot) -> Part:
+        process, answers = begin(_child, jobs, slot, len(self.parts), name=jobs[0].name)
+        return Part(jobs[0], slot, process, answers, list(jobs))
 
     def _hear(self, part: Part, what: str, names: Sequence[str], value: Any) -> None:
         jobs = [job for job in part.jobs if job.name in names]
@@ -162,49 +158,42 @@ def _say(text: str) -> None:
     console.print(f"stacked {text}", soft_wrap=True, markup=False)
 
 
-def _child(jobs: Sequence[Job], slot: Slot, answers: Connection, processes: int) -> None:
+def _child(jobs: Sequence[Job], slot: Slot, processes: int, answers: Connection) -> None:
     """The life of a process that trains jobs as one."""
     detach(slot)
     log_into(Path(jobs[0].folder))
     try:
-        _work(jobs, slot.threads, answers, processes)
+        settle_in(jobs[0], slot.threads)
+        _work(jobs, processes, answers)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)  # nothing is written any more: the jobs begin again, each by itself
 
 
-def _work(jobs: Sequence[Job], threads: int, answers: Connection, processes: int) -> None:
-    import torch
-
+def _work(jobs: Sequence[Job], processes: int, answers: Connection) -> None:
+    """Trains the jobs, and tells the launcher what becomes of them."""
     from dlkit.stacked.lives import Asked
     from dlkit.stacked.work import Teller, train
 
-    by_name = {job.name: job for job in jobs}
-
     class Tells(Teller):
         def begins(self, name: str) -> None:
-            self._send("begins", [name], None)
+            send("begins", [name], None)
 
         def ended(self, name: str) -> None:
-            self._send("ended", [name], known(by_name[name]))
+            send("ended", [name], known(by_name[name]))
 
         def alone(self, names: Sequence[str], why: str) -> None:
-            self._send("alone", list(names), why)
+            send("alone", list(names), why)
 
         def gains(self, names: Sequence[str], times: float) -> None:
-            self._send("gains", list(names), times)
+            send("gains", list(names), times)
 
-        def _send(self, *what: Any) -> None:
-            with suppress(BrokenPipeError):  # the launcher is gone
-                answers.send(what)
+    def send(*what: Any) -> None:
+        with suppress(BrokenPipeError):  # the launcher is gone
+            answers.send(what)
 
-    torch.set_num_threads(threads)
-    os.chdir(jobs[0].cwd)
-    if jobs[0].cwd not in sys.path:  # a user's own classes
-        sys.path.insert(0, jobs[0].cwd)
-    asked = [
-        Asked(job.name, {**job.config, "run_dir": job.folder, "resume": None}, job.choices, job.overrides)
-        for job in jobs
-    ]
+    by_name = {job.name: job for job in jobs}
+    configs = [{**job.config, "run_dir": job.folder, "resume": None} for job in jobs]
+    asked = [Asked(job.name, cfg, job.choices, job.overrides) for job, cfg in zip(jobs, configs, strict=True)]
     train(asked, Tells(), processes)

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Sequence
 
 from dlkit.sweeps.jobs import Job, Outcome
-from dlkit.sweeps.launcher import Source
+from dlkit.sweeps.launchers.launcher import Source
 
 WAITING = Outcome("", "waiting", "the sweep was ended before it began")
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlkit.sweeps.jobs import Job, known, work
-from dlkit.sweeps.processes import log_into, watch
+from dlkit.sweeps.jobs import Job, known
+from dlkit.sweeps.launchers.processes import log_into, watch
+from dlkit.sweeps.launchers.work import work
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -34,21 +35,7 @@ class Task:
 
         preempted = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
         requeue = signal.getsignal(preempted)
-        process = multiprocessing.get_context("fork").Process(target=_child, args=(self, JobEnvironment().job_id))
-        told: list[int] = []
-
-        def tell(number: int, frame: Any) -> None:
-            told.append(number)
-            if len(told) == 1 and process.pid is not None:
-                os.kill(process.pid, signal.SIGINT)
-
-        signals = {signal.SIGTERM, preempted}
-        for number in signals:
-            signal.signal(number, tell)
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in the child and all that it starts, for ever
-        process.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-        process.join()
+        told, code = self._train(JobEnvironment().job_id, {signal.SIGTERM, preempted})
         ended = known(self.job)
         if preempted in told and (ended is None or ended.status == "interrupted") and callable(requeue):
             try:
@@ -56,10 +43,27 @@ class Task:
             except Exception as error:  # timed out too often, or Slurm does not want it
                 self._note(str(error))
                 raise
-        code = process.exitcode or 0
         if code:
             self._note(f"its process ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}")
             sys.exit(128 - code if code < 0 else code)
+
+    def _train(self, job_id: str, signals: set[int]) -> tuple[list[int], int]:
+        """Has a process train the job, and tells it of the first of the signals; all that came, and its exit code."""
+        process = multiprocessing.get_context("fork").Process(target=_child, args=(self, job_id))
+        told: list[int] = []
+
+        def tell(number: int, frame: Any) -> None:
+            told.append(number)
+            if len(told) == 1 and process.pid is not None:
+                os.kill(process.pid, signal.SIGINT)
+
+        for number in signals:
+            signal.signal(number, tell)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in the child and all that it starts, for ever
+        process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        process.join()
+        return told, process.exitcode or 0
 
     def checkpoint(self) -> DelayedSubmission:
         """What submitit is to call when the job is back: the same, since the checkpoint is in the run's folder."""
@@ -72,11 +76,11 @@ class Task:
             file.write(f"slurm: {text}\n")
 
 
-def _child(task: Task, number: str) -> None:
+def _child(task: Task, job_id: str) -> None:
     """The life of the process that trains."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     watch(multiprocessing.parent_process(), signal.SIGINT)
     log_into(Path(task.job.folder))
-    print(f"slurm: job {number} on {os.environ.get('SLURMD_NODENAME')}", flush=True)
+    print(f"slurm: job {job_id} on {os.environ.get('SLURMD_NODENAME')}", flush=True)
     with suppress(KeyboardInterrupt):  # before there was anything to save
         work(task.job, task.threads)

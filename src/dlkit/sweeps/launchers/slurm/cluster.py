@@ -11,10 +11,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from dlkit.sweeps.jobs import Job, Outcome
-from dlkit.sweeps.launcher import Source, SweepLauncher
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.slurm_follow import Following
-from dlkit.sweeps.slurm_queue import Queue
+from dlkit.sweeps.launchers.launcher import Source, SweepLauncher
+from dlkit.sweeps.launchers.live import Live
+from dlkit.sweeps.launchers.slurm.follow import Following
+from dlkit.sweeps.launchers.slurm.queue import Queue
 from dlkit.types import NonNegativeInt, Positive, PositiveInt
 
 
@@ -47,17 +47,22 @@ class Slurm(SweepLauncher):
         super().__init__(rerun_failed=rerun_failed)
         self.retries, self.threads, self.max_num_timeout = retries, cpus_per_task, max_num_timeout
         self.partition = partition
-        given = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
-        resources = {"timeout_min": timeout_min, "cpus_per_task": cpus_per_task, "gpus_per_node": gpus_per_node}
-        self.parameters: dict[str, Any] = {
-            **{name: value for name, value in (resources | {"mem_gb": mem_gb}).items() if value is not None},
-            **{f"slurm_{name}": value for name, value in given.items() if value is not None},
+        parameters = {
+            "timeout_min": timeout_min,
+            "cpus_per_task": cpus_per_task,
+            "gpus_per_node": gpus_per_node,
+            "mem_gb": mem_gb,
+            "slurm_partition": partition,
+            "slurm_account": account,
+            "slurm_qos": qos,
+            "slurm_constraint": constraint,
             "slurm_array_parallelism": array_parallelism,
             "slurm_signal_delay_s": signal_delay_s,
             "slurm_setup": list(setup),
             "slurm_srun_args": [f"--cpus-per-task={cpus_per_task}"],  # since 22.05 srun does not take it from sbatch
             "slurm_additional_parameters": {"requeue": True, **(additional_parameters or {})},
         }
+        self.parameters = {name: value for name, value in parameters.items() if value is not None}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Raises ValueError where no job could be submitted, before anything is written."""

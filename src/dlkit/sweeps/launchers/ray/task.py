@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlkit.sweeps.jobs import Job, Outcome, work
-from dlkit.sweeps.processes import log_into
+from dlkit.sweeps.jobs import Job, Outcome
+from dlkit.sweeps.launchers.processes import log_into
+from dlkit.sweeps.launchers.work import work
 
 LEASE = 120.0  # seconds; a shared disk gives the locks of a dead machine back so late (NFS 4: 90)
 

@@ -51,7 +51,7 @@ def as_option(value: Any, drawn_from: BaseDistribution) -> str:
     return short if drawn_from.low <= float(short) <= drawn_from.high else repr(value)
 
 
-def alike(old: BaseDistribution, new: BaseDistribution) -> bool:
+def compatible(old: BaseDistribution, new: BaseDistribution) -> bool:
     """Whether a study that drew from the one can go on with the other: ends may change; kind, scale, choices not."""
     if isinstance(old, CategoricalDistribution) or isinstance(new, CategoricalDistribution):
         return old == new

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -13,10 +13,11 @@ from rich.live import Live as RichLive
 from rich.table import Table
 
 from dlkit.log import console
-from dlkit.records import HIGHER
 from dlkit.sweeps.jobs import Job, Outcome
 
 SHOWN = 12  # running jobs that are listed
+Happening = Literal["start", "requeue", "end", "tick"]  # a job begins; is in a queue again; ended; time went by
+Event = Callable[[Happening, Job | None, Outcome | None], None]
 
 
 class Live:
@@ -54,10 +55,8 @@ class Live:
         jobs = "job" if self.total == 1 else "jobs"
         console.print(f"sweep   {self.total:,} {jobs}{before}; {how}: {folder}", soft_wrap=True, markup=False)
 
-    def __call__(
-        self, event: Literal["start", "requeue", "end", "tick"], job: Job | None, outcome: Outcome | None
-    ) -> None:
-        """A job begins; is back in a queue; ended (a retry begins it again); time went by."""
+    def __call__(self, event: Happening, job: Job | None, outcome: Outcome | None) -> None:
+        """Takes what happened to a job; one that ended may begin again, by a retry."""
         if event == "start" and job:
             self.running[job.name] = monotonic()
             self.ended.pop(job.name, None)
@@ -77,7 +76,7 @@ class Live:
         """Keeps the best job by what its checkpoint callback watches."""
         if outcome.value is None or not outcome.done:
             return
-        sign = 1 if higher(job) else -1
+        sign = 1 if job.higher else -1
         if self.best is None or sign * outcome.value > sign * self.best[0]:
             self.best = (outcome.value, job)
 
@@ -85,7 +84,7 @@ class Live:
         """A line for a job that ended; in a terminal only where it went wrong."""
         if self.live and outcome.done:
             return
-        value = f", best {monitor(job)} {outcome.value:.4g}" if outcome.value is not None else ""
+        value = f", best {job.monitor} {outcome.value:.4g}" if outcome.value is not None else ""
         why = f": {outcome.reason.splitlines()[0]}" if outcome.reason and outcome.status != "interrupted" else ""
         count = f"{len(self.ended)}/{max(self.total, len(self.ended))}"
         print_line = self.live.console.print if self.live else console.print
@@ -102,23 +101,12 @@ class Live:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_row(", ".join(said))
         if self.best:
-            table.add_row(f"best {monitor(self.best[1])} {self.best[0]:.4g}  {self.best[1].name}")
+            table.add_row(f"best {self.best[1].monitor} {self.best[0]:.4g}  {self.best[1].name}")
         for name, since in list(self.running.items())[:SHOWN]:
             table.add_row(f"  {_clock(monotonic() - since)}  {name}")
         if len(self.running) > SHOWN:
             table.add_row(f"  … and {len(self.running) - SHOWN} more")
         return table
-
-
-def monitor(job: Job) -> str:
-    """The figure that its checkpoint callback watches."""
-    return str(((job.config.get("callbacks") or {}).get("checkpoint") or {}).get("monitor", "val/loss"))
-
-
-def higher(job: Job) -> bool:
-    """Whether more is better of what the job watches."""
-    mode = ((job.config.get("callbacks") or {}).get("checkpoint") or {}).get("mode")
-    return mode == "max" if mode else monitor(job).rpartition("/")[2] in HIGHER
 
 
 def _clock(seconds: float) -> str:

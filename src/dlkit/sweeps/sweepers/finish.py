@@ -1,4 +1,4 @@
-"""The end of a sweep: its report, and how the program ends."""
+"""The end of a sweep: its report, its figure, and how the program ends."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from typing import NoReturn
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from dlkit.mistakes import is_mistake
 
-def close(returns: Sequence[JobReturn], folder: Path) -> NoReturn:
-    """Reports on the sweep in this folder and ends the program: 0, 1 where jobs failed, 130 after Ctrl-C."""
+
+def exit_code(returns: Sequence[JobReturn]) -> int:
+    """0; 1 where jobs failed; 130 where Ctrl-C ended the sweep."""
     bad = [str(one._return_value) for one in returns if one.status is not JobStatus.COMPLETED]
-    end(130 if any(text.startswith(("interrupted", "waiting")) for text in bad) else 1 if bad else 0, folder)
+    return 130 if any(text.startswith(("interrupted", "waiting")) for text in bad) else 1 if bad else 0
 
 
-def end(code: int, folder: Path) -> NoReturn:
-    """Reports on the sweep in this folder and ends the program with this exit code, or 1 where its figure contradicts
-    its claim."""
+def finish(code: int, folder: Path) -> NoReturn:
+    """Reports on the sweep in this folder and ends the program with this exit code, 1 where its figure contradicts its
+    claim, or 2 where its figure cannot draw these runs."""
     try:
         _report(folder)
-        if not code and not _figure(folder):
+        if not code and not _draw(folder):
             code = 1
     except KeyboardInterrupt:
         code = 130
+    except ValueError as error:
+        if not is_mistake(error):
+            raise
+        print(error, file=sys.stderr)
+        code = 2
     sys.exit(code)
 
 
-def _figure(folder: Path) -> bool:
-    """Draws what the sweep's config asks for; whether its claim holds."""
+def _draw(folder: Path) -> bool:
+    """Draws the figure that the sweep's config asks for; whether its claim holds, which it does where there is none."""
     from dlkit.lectures.concluding import conclude
     from dlkit.log import Log
 

@@ -1,4 +1,4 @@
-"""What this machine has room for: how many jobs at once, and what each of them may use."""
+"""How many jobs this machine has room for at once, and what each of them may use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Slot:
     threads: int
 
 
-def slots(n_jobs: int | None, jobs_per_gpu: int, wants_gpu: bool) -> list[Slot]:
+def slots_here(n_jobs: int | None, jobs_per_gpu: int, wants_gpu: bool) -> list[Slot]:
     """So many as `n_jobs` says; None: what the machine holds: of GPUs all, else a job for each CPU, fewer where memory
     is short. Threads are shared out evenly; jobs take turns on GPUs."""
     here = cpus()

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.log import console
-from dlkit.sweeps.backlog import Backlog
 from dlkit.sweeps.jobs import Job, Outcome, known
-from dlkit.sweeps.launcher import Source, SweepLauncher
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.local import Event
-from dlkit.sweeps.processes import Stop, stopping
-from dlkit.sweeps.ray_task import run_task
+from dlkit.sweeps.launchers.backlog import Backlog
+from dlkit.sweeps.launchers.launcher import Source, SweepLauncher
+from dlkit.sweeps.launchers.live import Event, Live
+from dlkit.sweeps.launchers.processes import Stop, stopping
+from dlkit.sweeps.launchers.ray.task import run_task
 from dlkit.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 try:
@@ -170,12 +169,10 @@ def run_jobs(
 
 
 def cancel(tasks: dict[Any, Task], stop: Stop) -> None:
-    """Asks the jobs to save themselves and end; a second time ends them."""
-    if stop.told >= min(stop.asked, 2):
-        return
-    stop.told += 1
-    for reference in tasks:
-        ray.cancel(reference, force=stop.told == 2)
+    """Passes on what the user asked for, if anything new."""
+    if due := stop.due():
+        for reference in tasks:
+            ray.cancel(reference, force=due == 2)
 
 
 def ended(task: Task, reference: Any, *, asked: bool) -> Outcome:

@@ -14,10 +14,10 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from dlkit.sweeps.jobs import Job, Outcome, known
+from dlkit.sweeps.jobs import Job, Outcome, known, settled
 from dlkit.sweeps.plan import Plan
-from dlkit.sweeps.pruning import Medians, is_pruned
-from dlkit.sweeps.space import as_option
+from dlkit.sweeps.sweepers.optuna.pruning import Medians, is_pruned
+from dlkit.sweeps.sweepers.optuna.space import as_option
 
 SWEEP = "sweep"  # attribute of a trial: which search asked for it, since a storage can be shared
 GIVE_UP = 5  # so many more trials failed than not: something else is wrong than their values
@@ -146,8 +146,7 @@ class Trials:
         new = [job for job in jobs if len(self.waits[job.name]) == 1]
         self.queue.extend(new)
         for job in new:
-            before = known(job)
-            if before and job in self.queue and (before.done or (before.status == "failed" and not self.rerun_failed)):
+            if job in self.queue and (before := settled(job, self.rerun_failed)):
                 self.queue.remove(job)
                 self.ended(job, before)
         return True

@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 from dlkit.log import console
 from dlkit.rundir import locked
 from dlkit.sweeps.compose import Composer
-from dlkit.sweeps.jobs import Job, Outcome, known
-from dlkit.sweeps.live import Live
+from dlkit.sweeps.jobs import Job, Outcome, settled
+from dlkit.sweeps.launchers.live import Live
 from dlkit.sweeps.plan import Plan
 
 
@@ -64,7 +64,7 @@ class SweepLauncher(Launcher):
         make = self.maker(plan, folder)
         jobs = [make(overrides) for overrides in job_overrides]
         with locked(folder):
-            ended = {job.name: before for job in jobs if (before := known(job)) and self._over(before)}
+            ended = {job.name: before for job in jobs if (before := settled(job, self.rerun_failed))}
             todo = list({job.name: job for job in jobs if job.name not in ended}.values())
             if todo:
                 with Live({job.name: job for job in jobs}, ended, folder) as live:
@@ -78,9 +78,6 @@ class SweepLauncher(Launcher):
         """What makes the job of a list of options; the plan names it."""
         composer = Composer(self.context.config_loader, self.config)
         return lambda overrides: self._job(composer, plan, folder, list(overrides))
-
-    def _over(self, outcome: Outcome) -> bool:
-        return outcome.done or (outcome.status == "failed" and not self.rerun_failed)
 
     def _job(self, composer: Composer, plan: Plan, folder: Path, overrides: list[str]) -> Job:
         config, choices = composer.compose(overrides)

@@ -15,11 +15,11 @@ from typing import Any
 
 from dlkit.log import console
 from dlkit.sweeps.jobs import Job, Outcome, known
-from dlkit.sweeps.launcher import Source
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.processes import stopping
-from dlkit.sweeps.slurm_queue import Entry, Queue
-from dlkit.sweeps.slurm_task import Task
+from dlkit.sweeps.launchers.launcher import Source
+from dlkit.sweeps.launchers.live import Live
+from dlkit.sweeps.launchers.processes import stopping
+from dlkit.sweeps.launchers.slurm.queue import Entry, Queue
+from dlkit.sweeps.launchers.slurm.task import Task
 
 SETTLE = 10.0  # seconds until a file that a node wrote is seen here; shared disks are late
 PAUSES = (1.0, 10.0)  # seconds between looks at the queue: at first, and at most where nothing changes

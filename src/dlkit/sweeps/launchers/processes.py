@@ -7,19 +7,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from time import sleep
 from typing import Any
 
-from dlkit.sweeps.jobs import GRACE
+from dlkit.log import console
 
-PRELOAD = ["dlkit.sweeps.preload"]  # what a job imports, imported once: processes are copies of one that did
+GRACE = 30.0  # seconds that a run has to save itself once it is to end
+PRELOAD = ["dlkit.sweeps.launchers.preload"]  # what a job imports, imported once: processes are copies of one that did
 
 
 def server() -> ForkServerContext:
@@ -36,10 +37,32 @@ def server() -> ForkServerContext:
     return context
 
 
+def begin(work: Callable[..., None], *given: Any, name: str) -> tuple[ForkServerProcess, Connection]:
+    """Begins a process that does `work(*given, answers)`; also gives the other end of the pipe `answers`."""
+    context = server()
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(*given, there), name=name)
+    process.start()
+    there.close()  # so that the pipe ends with the process
+    return process, here
+
+
 @dataclass
 class Stop:
+    """What the user asked for: by the first signal that jobs save themselves and end, by a second that they end at
+    once."""
+
     asked: int = 0  # signals so far
     told: int = 0  # signals that the jobs were told
+
+    def due(self) -> int:
+        """The signal to pass on to the jobs now, the first or the second; 0: none, or they were told."""
+        if self.told >= min(self.asked, 2):
+            return 0
+        self.told += 1
+        if self.told == 1:
+            console.print("ending: jobs save themselves; Ctrl-C again ends them at once", markup=False)
+        return self.told
 
 
 @contextmanager

@@ -7,22 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.types import Override
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
 from dlkit.log import console
 from dlkit.mistakes import answered
 from dlkit.rundir import locked
 from dlkit.settings import program
-from dlkit.sweeps.closing import end
-from dlkit.sweeps.grid import asked, command, folder_of, launcher_of
 from dlkit.sweeps.jobs import Job
-from dlkit.sweeps.live import Live, higher, monitor
-from dlkit.sweeps.plan import SAMPLER, opened, split
-from dlkit.sweeps.pruning import Medians
-from dlkit.sweeps.report.read import REPEATS
+from dlkit.sweeps.launchers.live import Live
+from dlkit.sweeps.options import Options
+from dlkit.sweeps.plan import REPEATS, SAMPLER, opened, split
+from dlkit.sweeps.sweepers.finish import finish
+from dlkit.sweeps.sweepers.optuna.pruning import Medians
 
 try:
     import optuna
@@ -34,20 +28,21 @@ try:
 except ImportError:
     raise ValueError("hydra/sweeper=optuna: Optuna is not installed: pip install 'dlkit[optuna]'") from None
 
-from dlkit.sweeps.space import alike, distribution
-from dlkit.sweeps.trials import GIVE_UP, SWEEP, Space, Trials
+from dlkit.sweeps.sweepers.optuna.space import compatible, distribution
+from dlkit.sweeps.sweepers.optuna.trials import GIVE_UP, SWEEP, Space, Trials
+from dlkit.sweeps.sweepers.sweeper import Sweeper
 from dlkit.types import PositiveInt
 
 SAMPLERS = {"tpe": TPESampler, "random": RandomSampler}
 DIRECTIONS: dict[bool, Literal["maximize", "minimize"]] = {True: "maximize", False: "minimize"}
 
 
-class Search:
+class Search(Sweeper):
     """Draws values, trains with them, draws better ones, until `n_trials` are complete or pruned.
 
     What is best is what the checkpoint callback keeps: the best value of its `monitor`, a figure of the validation
     split. What is swept is searched, but for seeds and folds (`REPEATS`), with all of which every trial is trained: its
-    value is the mean. `params` are options as on the command line, which wins over them.
+    value is the mean.
     """
 
     def __init__(
@@ -63,23 +58,19 @@ class Search:
         study_name: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(params)
         self.sampler, self.seed, self.direction, self.pruner = sampler, seed, direction, pruner
-        self.n_trials, self.storage, self.study_name = n_trials, storage, study_name
-        self.n_jobs, self.params = n_jobs, dict(params or {})
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config, self.context, self.task = config, hydra_context, task_function
+        self.n_trials, self.n_jobs, self.storage, self.study_name = n_trials, n_jobs, storage, study_name
 
     def sweep(self, arguments: list[str]) -> None:
         """Searches, says what was found, and ends the program: 0, 1 where the search gave up, or 130 after Ctrl-C."""
         with answered():
-            last = asked(self.context, self.params, arguments)
-            space = _space(last)
-            fixed = {SAMPLER: self.sampler, **dict(map(split, space.fixed))}
-            swept = [key for key, one in last.items() if one.is_sweep_override()]
-            folder = folder_of(self.config, fixed, swept).absolute()
-            plan = opened(folder, command(self.config, arguments), fixed, swept)
-            launcher = launcher_of(self.config, self.context, self.task, folder)
+            options = self.options(arguments)
+            space = _space(options)
+            fixed = {SAMPLER: self.sampler, **dict(map(split, options.fixed))}
+            folder = self.folder(fixed, options.keys).absolute()
+            plan = opened(folder, self.command(arguments), fixed, options.keys)
+            launcher = self.launcher(folder)
             make = launcher.maker(plan, folder)
             metric, rises = self._aim(make(space.fixed))
             folder.mkdir(parents=True, exist_ok=True)
@@ -92,18 +83,18 @@ class Search:
                 with Live(*trials.before(), folder, self.n_trials * len(space.repeated)) as live:
                     launcher.feed(trials, live, getattr(launcher, "n_jobs", None) or self.n_jobs)
                 code = tell(trials, metric, rises, self._single())
-        end(code, folder)
+        finish(code, folder)
 
     def _single(self) -> list[str]:
         """What a single run of this search needs to be typed before its options."""
-        flags = [word for word in command(self.config, []) if not word.startswith("hydra")]
+        flags = [word for word in self.command([]) if not word.startswith("hydra")]
         return [*flags, *(["hydra.mode=RUN"] if self.params else [])]  # what brought params may have brought the mode
 
     def _aim(self, job: Job) -> tuple[str, bool]:
         """The figure to optimise, and whether more of it is better: what the checkpoint callback watches."""
         if not (job.config.get("callbacks") or {}).get("checkpoint"):
             raise ValueError("hydra/sweeper=optuna: optimises what callbacks.checkpoint watches; do not leave that out")
-        metric, rises = monitor(job), higher(job)
+        metric, rises = job.monitor, job.higher
         if self.direction not in (None, DIRECTIONS[rises]):
             raise ValueError(
                 f"hydra.sweeper.direction={self.direction}: but callbacks.checkpoint keeps the "
@@ -141,25 +132,24 @@ def _drop_unborn(study: Study) -> None:
             study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _space(options: Mapping[str, Override]) -> Space:
+def _space(options: Options) -> Space:
     """The search space: swept options; seeds and folds repeat each trial. Raises ValueError where there is none."""
-    swept = {key: one for key, one in options.items() if one.is_sweep_override()}
-    repeats = {key: list(one.sweep_string_iterator()) for key, one in swept.items() if key in REPEATS}
-    drawn = {one.get_key_element(): distribution(one) for key, one in swept.items() if key not in REPEATS}
+    repeated = [one for one in options.swept if one.key_or_group in REPEATS]
+    drawn = {one.get_key_element(): distribution(one) for one in options.swept if one not in repeated}
     if not drawn:
         raise ValueError(
             "hydra/sweeper=optuna: nothing to search; say what for, as in 'optim.lr=tag(log,interval(1e-4,1))' "
             "or model=mlp,cnn"
         )
-    ((fixed,),) = BasicSweeper.split_arguments([one for key, one in options.items() if key not in swept], None)
-    return Space(drawn, repeats, fixed)
+    repeats = {one.key_or_group: list(one.sweep_string_iterator()) for one in repeated}
+    return Space(drawn, repeats, options.fixed)
 
 
 def _agrees(study: Study, space: Space, folder: Path) -> None:
     """Raises ValueError where the study has drawn an option from something else, which would tell it nothing now."""
     for trial in study.get_trials(deepcopy=False):
         for key, old in trial.distributions.items():
-            if key in space.drawn and not alike(old, space.drawn[key]):
+            if key in space.drawn and not compatible(old, space.drawn[key]):
                 raise ValueError(
                     f"{key}: its study in {folder} has drawn it from others: only the ends of an interval or range may "
                     "change; take another name, sweep=NAME"

@@ -5,27 +5,27 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from dlkit.log import console
-from dlkit.sweeps.backlog import Backlog
-from dlkit.sweeps.jobs import Job, Outcome, work
-from dlkit.sweeps.launcher import Source, SweepLauncher
-from dlkit.sweeps.live import Live
-from dlkit.sweeps.processes import Stop, log_into, server, stopping, watch
-from dlkit.sweeps.room import Slot, slots
+from dlkit.sweeps.jobs import Job, Outcome
+from dlkit.sweeps.launchers.backlog import Backlog
+from dlkit.sweeps.launchers.launcher import Source, SweepLauncher
+from dlkit.sweeps.launchers.live import Event, Live
+from dlkit.sweeps.launchers.processes import Stop, begin, log_into, stopping, watch
+from dlkit.sweeps.launchers.slots import Slot, slots_here
+from dlkit.sweeps.launchers.work import work
 from dlkit.types import NonNegativeInt, PositiveInt
-
-Event = Callable[[Literal["start", "requeue", "end", "tick"], Job | None, Outcome | None], None]
 
 
 @dataclass
 class Running:
+    """A job that is at work, or the first of several in one process."""
+
     job: Job
     slot: Slot
     process: Any
@@ -48,23 +48,23 @@ class Local(SweepLauncher):
 
     def execute(self, jobs: Sequence[Job], live: Live) -> list[Outcome]:
         """See `run_jobs`."""
-        room = self._room({job.config["trainer"]["device"] for job in jobs}, live)
-        return run_jobs(jobs, room, self.retries, live)
+        slots = self._slots({job.config["trainer"]["device"] for job in jobs}, live)
+        return run_jobs(jobs, slots, self.retries, live)
 
     def feed(self, source: Source, live: Live, at_once: int) -> None:
         """Gives every slot another job as soon as it is free; `at_once` is no matter here."""
-        run_jobs([], self._room({self.config.trainer.device}, live), self.retries, live, source)
+        run_jobs([], self._slots({self.config.trainer.device}, live), self.retries, live, source)
 
-    def _room(self, devices: set[str], live: Live) -> list[Slot]:
-        room = slots(self.n_jobs, self.jobs_per_gpu, not devices.isdisjoint(("auto", "cuda")))
-        threads = "1 CPU thread" if room[0].threads == 1 else f"{room[0].threads} CPU threads"
-        each = "a GPU each" if room[0].gpu is not None else f"{threads} each"
-        live.says(f"{len(room)} at once, {each}")
-        return room
+    def _slots(self, devices: set[str], live: Live) -> list[Slot]:
+        slots = slots_here(self.n_jobs, self.jobs_per_gpu, not devices.isdisjoint(("auto", "cuda")))
+        threads = "1 CPU thread" if slots[0].threads == 1 else f"{slots[0].threads} CPU threads"
+        each = "a GPU each" if slots[0].gpu is not None else f"{threads} each"
+        live.says(f"{len(slots)} at once, {each}")
+        return slots
 
 
 def run_jobs(
-    jobs: Sequence[Job], room: Sequence[Slot], retries: int, event: Event, source: Source | None = None
+    jobs: Sequence[Job], slots: Sequence[Slot], retries: int, event: Event, source: Source | None = None
 ) -> list[Outcome]:
     """Runs the jobs, and then those of the source, in so many processes as there are slots; how each of `jobs` ended.
 
@@ -72,18 +72,17 @@ def run_jobs(
     signal to end, is passed on to all jobs, which save themselves; a second one ends them at once.
     """
     backlog = Backlog(jobs, source, retries, again=("failed", "killed"))
-    free, running = list(room), dict[Any, Running]()
-    context = server()
+    free, running = list(slots), dict[Any, Running]()
     with stopping() as stop:
         while True:
             while free and not stop.asked and (job := backlog.next()):
-                one = begin(context, job, free.pop(0))
-                running[one.process.sentinel] = one
+                slot = free.pop(0)
+                process, answers = begin(_train, job, slot, name=job.name)
+                running[process.sentinel] = Running(job, slot, process, answers)
                 event("start", job, None)
             if not running:
                 break
-            if stop.asked:
-                end(running.values(), stop)
+            end(running.values(), stop)
             for sentinel in wait(list(running), timeout=0.25):
                 one = running.pop(sentinel)
                 free.append(one.slot)
@@ -94,15 +93,6 @@ def run_jobs(
                     event("requeue", one.job, None)
             event("tick", None, None)
     return backlog.outcomes
-
-
-def begin(context: Any, job: Job, slot: Slot) -> Running:
-    """Starts the job's process."""
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(job, slot, there), name=job.name)
-    process.start()
-    there.close()
-    return Running(job, slot, process, here)
 
 
 def ended(one: Running, *, asked: bool) -> Outcome:
@@ -122,20 +112,16 @@ def ended(one: Running, *, asked: bool) -> Outcome:
     return Outcome(one.job.name, "killed", f"its process ended {how}; see {one.job.folder}/job.log")
 
 
-def end(running: Any, stop: Stop) -> None:
-    """Asks the jobs to save themselves and end; a second time ends them."""
-    if stop.told >= min(stop.asked, 2):
+def end(running: Iterable[Running], stop: Stop) -> None:
+    """Passes on what the user asked for, if anything new."""
+    if not (due := stop.due()):
         return
-    number = signal.SIGTERM if stop.told == 0 else signal.SIGKILL
-    stop.told += 1
-    if number == signal.SIGTERM:
-        console.print("ending: jobs save themselves; Ctrl-C again ends them at once", markup=False)
     for one in running:
         if one.process.is_alive():
-            os.kill(one.process.pid, number)
+            os.kill(one.process.pid, signal.SIGTERM if due == 1 else signal.SIGKILL)
 
 
-def _child(job: Job, slot: Slot, answers: Connection) -> None:
+def _train(job: Job, slot: Slot, answers: Connection) -> None:
     """The life of a job's process."""
     detach(slot)
     log_into(Path(job.folder))
@@ -145,7 +131,7 @@ def _child(job: Job, slot: Slot, answers: Connection) -> None:
 
 
 def detach(slot: Slot) -> None:
-    """Parts this process from the launcher's signals, though not from its end, and gives it its device."""
+    """Parts this process from the launcher's signals, though not from its end, and gives it its GPU."""
     os.setsid()  # Ctrl-C is the launcher's, which tells the jobs once
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,0 +1,1 @@
+"""Jobs on a Ray cluster: how they are handed over and followed, and what a machine does."""
