@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.object_type import ObjectType
 
 from dlkit.cli.preflight import check
 from dlkit.settings import config_folder
@@ -50,6 +54,26 @@ def refusal() -> Callable[[str], str]:
         return line
 
     return answer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_configs_are_parsed_once() -> Iterator[None]:
+    """Reading the same YAML files again is half of the time of composing a config, which most tests do."""
+    read, known = ConfigRepository.load_config, dict[str, bytes]()
+    shipped = ("hydra.conf", str(config_folder()))
+
+    def load_config(repository: ConfigRepository, config_path: str) -> Any:
+        source = repository._find_object_source(config_path, ObjectType.CONFIG)
+        if source is None or source.path not in shipped:
+            return read(repository, config_path)
+        name = f"{source.path}/{config_path}"
+        if name not in known:
+            known[name] = pickle.dumps(read(repository, config_path))
+        return pickle.loads(known[name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", load_config)
+        yield
 
 
 @pytest.fixture(autouse=True)

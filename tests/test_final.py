@@ -305,23 +305,6 @@ def test_a_final_model_that_cannot_be_is_refused(options: Sequence[str], message
     assert list(Path.cwd().iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("typed", "answer"),
-    [
-        ("final.weigths=best", "final.weigths: no such option; did you mean final.weights?"),
-        ("final.weights=bst", "must be one of last, best, average_last, average_best; did you mean best?"),
-        ("final.average=1", "final.average=1: must be at least 2"),
-        ("final.shift=-1", "final.shift=-1: must be at least 0"),
-        ("final.mirror=3", "final.mirror=3: must be true or false"),
-        ("final=best", "final=best: is a group of options; its options are final.weights"),
-        ("finl.weights=best", "did you mean final.weights?"),
-        ("-m final.weights=best,worst", "final.weights=worst: must be one of"),
-    ],
-)
-def test_mistyped_options_are_answered_at_once(typed: str, answer: str, refusal: Callable[[str], str]) -> None:
-    assert answer in refusal(typed)
-
-
 def test_a_sweep_over_the_final_weights_is_accepted() -> None:
     assert preflight(["-m", "final.weights=last,best", "final.mirror=true,false"], config_folder()).mistakes == []
 

@@ -17,7 +17,6 @@ from test_engine import CPU, Drawn, Unit, make_engine, train
 from torch import Tensor, nn
 
 from dlkit.build import build
-from dlkit.cli.preflight import check
 from dlkit.engine import Engine
 from dlkit.guard import Guard, NonFinite
 from dlkit.losses import BinaryCrossEntropy, CrossEntropy, Focal, Huber, Mae, Mse, auto, exponential, logistic
@@ -396,24 +395,6 @@ def test_auto_takes_the_usual_loss_of_the_task(tabular: Spec, regression: Spec) 
     assert isinstance(auto(tabular), CrossEntropy)
     assert isinstance(auto(regression), Mse)
     assert (auto(tabular).outputs, auto(regression).outputs) == (3, 2)
-
-
-@pytest.mark.parametrize(
-    ("words", "key", "expected"),
-    [
-        ("loss=focal loss.gamma=-1", "loss.gamma=-1", "at least 0"),
-        ("loss=huber loss.delta=0", "loss.delta=0", "greater than 0"),
-        ("loss=bce loss.link=logit", "loss.link=logit", "one of logistic, probit"),
-        ("loss=cross_entropy loss.label_smoothing=1.5", "loss.label_smoothing=1.5", "between 0 and 1"),
-        ("loss=cross_entropy loss.class_weights=balance", "loss.class_weights=balance", "did you mean balanced?"),
-        ("loss=cross_entropy loss.class_weights=[1,-2]", "loss.class_weights[1]=-2", "at least 0"),
-        ("loss=hinge loss.gamma=1", "loss.gamma", "no such option"),
-    ],
-)
-def test_values_that_cannot_be_are_refused_before_the_run(words: str, key: str, expected: str) -> None:
-    (mistake,) = check(words.split(), config_folder()).mistakes
-    assert mistake.startswith(key)
-    assert expected in mistake
 
 
 RATES = {"gd": 0.02, "sgd": 0.02, "momentum": 0.005}  # of those whose steps are as large as the gradient

@@ -191,7 +191,8 @@ def sparse_logistic(gamma: float) -> Any:
 
     x, y = arrays("breast_cancer")
     inverse = 1 / (gamma * log(2) * len(y))
-    return LogisticRegression(C=inverse, l1_ratio=1, solver="saga", tol=1e-8, max_iter=10**4, random_state=0).fit(x, y)
+    l1 = {"penalty": "l1"} if LogisticRegression().l1_ratio is None else {"l1_ratio": 1}  # before 1.8, and since
+    return LogisticRegression(C=inverse, **l1, solver="saga", tol=1e-8, max_iter=10**4, random_state=0).fit(x, y)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

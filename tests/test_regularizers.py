@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import dlkit
 from dlkit.build import build
 from dlkit.callbacks.grad_clip import GradClip
-from dlkit.cli.preflight import check
 from dlkit.guard import Guard, NonFinite
 from dlkit.optim import adam, momentum, sgd
 from dlkit.regularizers import (
@@ -34,7 +33,6 @@ from dlkit.regularizers import (
     zero_weights,
 )
 from dlkit.rundir import load, save
-from dlkit.settings import config_folder
 from dlkit.trainer import fit
 from dlkit.types import Batch
 
@@ -343,27 +341,6 @@ def test_no_regulariser_waits_for_a_gpu(tmp_path: Path) -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert total(engine.weights, torch.abs) <= 3.0
-
-
-# As typed
-
-
-@pytest.mark.parametrize(
-    ("words", "key", "expected"),
-    [
-        ("regularizer=l1 regularizer.gamma=-1", "regularizer.gamma=-1", "at least 0"),
-        ("regularizer=l1_ball regularizer.tau=0", "regularizer.tau=0", "greater than 0"),
-        ("regularizer=max_norm regularizer.bound=-1", "regularizer.bound=-1", "greater than 0"),
-        ("regularizer=elastic_net regularizer.l2=-1", "regularizer.l2=-1", "at least 0"),
-        ("regularizer=sum regularizer.l1_bal=1", "regularizer.l1_bal", "did you mean regularizer.l1_ball?"),
-        ("regularizer=sum regularizer.max_norm=0", "regularizer.max_norm=0", "greater than 0"),
-        ("regularizer=sum regularizer.others=[{_target_:dlkit.regularizers.l3}]", "regularizer.others.0", "has no l3"),
-    ],
-)
-def test_values_that_cannot_be_are_refused_before_the_run(words: str, key: str, expected: str) -> None:
-    (mistake,) = check(words.split(), config_folder()).mistakes
-    assert mistake.startswith(key)
-    assert expected in mistake
 
 
 def test_a_sum_is_typed_by_its_numbers_and_takes_ones_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ CNN = ["model=cnn", "model.batch_norm=true", "model.dropout=0.2", "data.augment.
        "trainer.ema=0.98", "trainer.accumulate=2", "scheduler=cosine", "scheduler.warmup_steps=0.1",
        "optim=momentum", "trainer.eval_every=17"]  # fmt: skip
 SHORT = ["trainer.epochs=6", "trainer.log_every=7"]
+SHORTER = ["trainer.epochs=3", "trainer.log_every=7"]
 
 # Dies in the middle of writing its checkpoint number `at`.
 DIES_WHILE_SAVING = """
@@ -112,10 +114,10 @@ class StopAt:
 def test_a_run_that_is_interrupted_and_resumed_ends_with_the_same_bits(
     options: list[str], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run("run_dir=whole", *SHORT, *options) == 0
+    assert run("run_dir=whole", *SHORTER, *options) == 0
     with monkeypatch.context() as patch:
         StopAt(patch, step)
-        assert run("run_dir=parts", *SHORT, *options) == 143
+        assert run("run_dir=parts", *SHORTER, *options) == 143
     assert load(Path("parts/checkpoints/last.pt"))["step"] == step
     assert run("resume=parts") == 0
     assert_same_bits("whole", "parts")
@@ -244,6 +246,14 @@ def test_a_changed_rate_holds_after_the_resume() -> None:
     assert lines("r")[-2]["lr"] == 0.005
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three steps."""
+    folder = tmp_path_factory.mktemp("ended") / "r"
+    assert run(f"run_dir={folder}", "trainer.max_steps=3") == 0
+    return folder
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -262,8 +272,10 @@ def test_a_changed_rate_holds_after_the_resume() -> None:
         (["name=a/b"], "cannot hold /"),
     ],
 )
-def test_a_resume_that_cannot_be_is_refused(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("run_dir=r", "trainer.max_steps=3") == 0
+def test_a_resume_that_cannot_be_is_refused(
+    args: list[str], words: str, ended: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ended, "r")
     before = Path("r/result.json").read_text()
     assert run(*args) == 2
     assert words in capsys.readouterr().err

@@ -212,7 +212,9 @@ def test_an_error_in_user_code_while_training_is_recorded(capsys: pytest.Capture
     assert (result()["status"], result()["step"]) == ("failed", 3)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_run_after_the_step_with_everything_saved(number: int, code: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dlkit", "train", "run_dir=r", "trainer.epochs=100000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ)

@@ -278,23 +278,3 @@ def build_and_fit(words: list[str], place: Path, rates: Rates, until: int = 0, s
     run.state.total_steps = until or run.state.total_steps
     fit(run.state, run.engine, run.data, run.schedule, [rates], eval_every=99, log_every=99)
     return run.state.state_dict()
-
-
-@pytest.mark.parametrize(
-    ("command", "line"),
-    [
-        ("scheduler=exponential scheduler.alpha=1.01", "scheduler.alpha=1.01: must be greater than 0 and at most 1"),
-        ("scheduler=factor scheduler.alpha=0", "scheduler.alpha=0: must be greater than 0 and at most 1"),
-        ("scheduler=factor scheduler.floor=-1", "scheduler.floor=-1: must be between 0 and 1"),
-        ("scheduler=polynomial scheduler.beta=-1", "scheduler.beta=-1: must be at least 0"),
-        ("scheduler=step scheduler.milestones=[0]", "scheduler.milestones[0]=0: must be greater than 0"),
-        ("scheduler=step scheduler.gamma=10", "scheduler.gamma=10: must be between 0 and 1"),
-        ("scheduler=one_cycle scheduler.rise=1", "scheduler.rise=1: must be greater than 0 and less than 1"),
-        ("scheduler=wsd scheduler.shape=lin", "scheduler.shape=lin: must be one of linear, cosine, sqrt"),
-        ("scheduler.warmup=liner", "did you mean linear?"),
-        ("scheduler.warmup_factor=0", "scheduler.warmup_factor=0: must be greater than 0"),
-        ("scheduler.unit=epochs", "did you mean epoch?"),
-    ],
-)
-def test_bad_values_are_refused_on_the_command_line(command: str, line: str, refusal: Callable[[str], str]) -> None:
-    assert line in refusal(command)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, Literal
 
-from dlkit.callbacks.base import Callback
-from dlkit.callbacks.patience import Patience
+from dlkit.callbacks.patience import Patience, Patient
 from dlkit.log import log
 from dlkit.state import State
 from dlkit.types import Fraction, NonNegative, OpenFraction, PositiveInt
 
 
-class Plateau(Callback):
+class Plateau(Patient):
     """Multiplies every base rate by `factor` when `monitor` has not improved in `patience` evaluations; counts anew.
 
     The schedule goes on from the lower base. The product of all factors never falls below `floor`. A figure of training
     (train/loss) is looked at in every log instead. `mode` and `min_delta` are those of EarlyStop.
     """
+
+    name = "plateau"
 
     def __init__(
         self,
@@ -29,26 +29,14 @@ class Plateau(Callback):
         min_delta: NonNegative = 0.0,
         floor: Fraction = 0.0,
     ):
-        self.patience, self.factor, self.floor = patience, factor, floor
-        self.counter = Patience(monitor=monitor, mode=mode, min_delta=min_delta)
+        super().__init__(patience, Patience(monitor=monitor, mode=mode, min_delta=min_delta))
+        self.factor, self.floor = factor, floor
         self.scale = 1.0  # of the base rates so far
-
-    def check(self, figures: Collection[str]) -> None:
-        if self.patience is not None:
-            self.counter.check("callbacks.plateau.monitor", figures)
 
     def on_start(self, state: State) -> None:
         _multiply(state, self.scale)  # a resume takes the base rates from the config
 
-    def on_log(self, state: State, figures: dict[str, float]) -> None:
-        self.on_eval(state, figures)
-
-    def on_eval(self, state: State, figures: dict[str, float]) -> None:
-        if self.patience is None:
-            return
-        self.counter.see(figures)
-        if self.counter.waited < self.patience:
-            return
+    def act(self, state: State, patience: int) -> None:
         self.counter.waited = 0
         scale = max(self.scale * self.factor, self.floor)
         if scale < self.scale:
@@ -57,10 +45,10 @@ class Plateau(Callback):
             log.info("step %-7d %s is on a plateau: base rates x %.3g", state.step, self.counter.monitor, scale)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**self.counter.state_dict(), "scale": self.scale}
+        return {**super().state_dict(), "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.counter.load_state_dict(state)
+        super().load_state_dict(state)
         self.scale = state["scale"]
 
 

@@ -10,18 +10,20 @@ import torch
 from torch import Tensor
 
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.patience import Patience, check_figure
+from dlkit.callbacks.patience import Patience, Patient, check_figure
 from dlkit.metrics import higher_is_better
 from dlkit.state import State
 from dlkit.types import NonNegative, Positive, PositiveInt
 
 
-class EarlyStop(Callback):
+class EarlyStop(Patient):
     """Stops when `monitor` has not improved by more than `min_delta` in `patience` evaluations (Prechelt 1998).
 
     A figure of training (train/loss) is looked at in every log instead. `mode` says whether less (min) or more (max) is
     better; null: max for accuracy and r2, else min.
     """
+
+    name = "early_stop"
 
     def __init__(
         self,
@@ -31,31 +33,13 @@ class EarlyStop(Callback):
         mode: Literal["min", "max"] | None = None,
         min_delta: NonNegative = 0.0,
     ):
-        self.patience = patience
-        self.counter = Patience(monitor=monitor, mode=mode, min_delta=min_delta)
-
-    def check(self, figures: Collection[str]) -> None:
-        if self.patience is not None:
-            self.counter.check("callbacks.early_stop.monitor", figures)
+        super().__init__(patience, Patience(monitor=monitor, mode=mode, min_delta=min_delta))
 
     def listens(self, event: str) -> bool:
         return self.patience is not None
 
-    def on_log(self, state: State, figures: dict[str, float]) -> None:
-        self.on_eval(state, figures)
-
-    def on_eval(self, state: State, figures: dict[str, float]) -> None:
-        if self.patience is None:
-            return
-        self.counter.see(figures)
-        if self.counter.waited >= self.patience:
-            state.stop = f"{self.counter.monitor} did not improve in {self.patience} {self.counter.unit}"
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.counter.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.counter.load_state_dict(state)
+    def act(self, state: State, patience: int) -> None:
+        state.stop = f"{self.counter.monitor} did not improve in {patience} {self.counter.unit}"
 
 
 class Stop(Callback):

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Which classes are taken for which, of any number of them, as PNG or SVG; `cells.py` is the quick one of every run."""
 
 from __future__ import annotations
 
