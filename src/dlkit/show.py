@@ -47,7 +47,7 @@ def _going_on(experiment: Experiment, saved: dict[str, Any]) -> str:
         rate = state.optim.param_groups[0]["initial_lr"] * experiment.schedule(state.step)
         before = saved["optim"]["param_groups"][0]["lr"]
         line += f"; {saved['total_steps']:,} steps were planned. The schedule is drawn over the new length: the rate "
-        line += f"goes from {before:.3g} to {rate:.3g}"
+        line += f"goes from {before:.3g} to {rate:.3g}" if rate != before else "stays"
     return line
 
 

@@ -70,7 +70,8 @@ def test_it_says_what_a_run_was_and_how_it_ended(trained: Path, capsys: Capture)
     result = json.loads((trained / "result.json").read_text())
     env = json.loads((trained / "env.json").read_text())
     assert value(page, "run").startswith("data iris, model mlp, loss auto")
-    assert value(page, "named") == "tags x, y, seed 0"
+    assert value(page, "tags") == "x, y"
+    assert value(page, "seed") == "0"
     assert shlex.split(value(page, "typed"))[:3] == ["dlkit", "train", "data=iris"]
     assert value(page, "resumed").startswith("at step 18, 20")
     assert value(page, "status") == "finished, step 27 (epoch 3)"

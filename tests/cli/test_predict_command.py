@@ -83,6 +83,22 @@ def test_unreadable_inputs_are_told_and_passed_over(capsys: pytest.CaptureFixtur
     assert not Path("p.csv").exists()
 
 
+def test_of_a_long_path_the_end_is_shown(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    long = Path("x" * 60, "light.png")
+    long.parent.mkdir()
+    long.write_bytes(Path("test/light/0.png").read_bytes())
+    assert said(capsys, str(pictures), str(long))[0][0].startswith(f"…{str(long)[-59:]}  ")
+
+
+def test_the_content_of_a_picture_is_no_list_of_paths(
+    capsys: pytest.CaptureFixture[str], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = io.BytesIO(Path("test/light/0.png").read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(content)))
+    out, err = said(capsys, str(pictures), "-", code=2)
+    assert (out, err) == ([], "-: no list of paths, but the content of a file; give its path, or paths, one a line\n")
+
+
 def test_out_is_written_whole(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
     out, err = said(capsys, str(pictures), "test", "--format=csv", "--out", "new/p.csv")
     assert (out, err) == ([], "12 predictions: new/p.csv\n")

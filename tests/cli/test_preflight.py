@@ -204,6 +204,27 @@ def test_all_mistakes_of_a_command_are_named_at_once() -> None:
         assert sum(line.startswith(key) for line in lines) == 1
 
 
+@pytest.mark.parametrize("value", ["~/clips", "/home/ü/Aufnahmen für Übung", "a#b & c!", r"C:\Übung", "größe"])
+def test_text_with_umlauts_and_signs_needs_no_second_quotes(value: str) -> None:
+    found = check(["data=audio_folder", f"data.root={value}", "model=cnn_speech"], config_folder())
+    assert not found.mistakes and found.config is not None and found.config.data.root == value
+
+
+def test_each_text_of_a_list_and_of_a_sweep_is_quoted_for_itself() -> None:
+    columns = check(["data=text_csv", "data.path=x.csv", "data.text=[Betreff,Größe]", "data.label=y"], config_folder())
+    assert columns.config is not None and columns.config.data.text == ["Betreff", "Größe"]
+    sweep = check(["-m", "data=audio_folder", "data.root=/ä,/b", "model=cnn_speech"], config_folder())
+    assert not sweep.mistakes and sweep.overrides[1] == "data.root='/ä',/b"
+
+
+def test_a_pattern_with_brackets_is_answered_with_its_quotes() -> None:
+    folder = ["data=audio_folder", "model=cnn_speech"]
+    wrong = check([*folder, "data.root=x", r"data.group=speaker(\d+)"], config_folder())
+    assert len(wrong.mistakes) == 1 and wrong.mistakes[0].endswith(r"""twice: "data.group='speaker(\d+)'" """[:-1])
+    lacking = check([*folder, "data.root=clips (1)"], config_folder())
+    assert len(lacking.mistakes) == 1  # not that data.root needs a value, too
+
+
 def test_options_of_a_wrong_choice_are_left_alone() -> None:
     assert [line.split(":")[0] for line in mistakes("model=cnnn model.channels=[8]")] == ["model=cnnn"]
 

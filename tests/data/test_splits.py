@@ -6,7 +6,7 @@ from builders import images, numbered
 
 from dlkit.data import Examples
 from dlkit.data.images.known import digits
-from dlkit.data.splits import apportion, divide, draw_groups
+from dlkit.data.splits import apportion, divide, draw_groups, groups_told
 
 DIGESTS = {"train": "76c70066b1997cd7", "val": "53f120f0f7609a8b", "test": "eec61cb1b87e44cd"}
 
@@ -161,6 +161,13 @@ def test_no_group_is_in_two_splits(seed):
     having = {name: groups_of(split) for name, split in splits.items()}
     assert set(having) == {"train", "val", "test"}
     assert sum(map(len, having.values())) == 4 and sum(len(y) for _, y in splits.values()) == 100
+
+
+def test_the_groups_of_each_split_are_counted():
+    cut = {"val_fraction": 0.25, "test_fraction": 0.25, "seed": 0}
+    counts = ", ".join(f"{name} {len(groups_of(split))}" for name, split in divide(grouped(), **cut).items())
+    assert groups_told(grouped(), **cut) == (f"whole groups: {counts}",)
+    assert groups_told(numbered(20), **cut) == ()
 
 
 def test_whole_groups_come_as_close_to_the_fraction_as_their_order_allows():

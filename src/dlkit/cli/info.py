@@ -57,11 +57,12 @@ def was(record: Record) -> Iterator[tuple[str, str]]:
     for problem in record.problems:
         yield "damaged", problem
     yield "run", ", ".join(f"{group} {choices[group]}" for group in SHOWN if group in choices) or "unknown"
-    named = [f"name {given['name']}"] if given["name"] else []
-    named += [f"tags {', '.join(map(str, given['tags']))}"] if given["tags"] else []
-    named += [f"seed {given['seed']}"] if given["seed"] is not None else []
-    if named:
-        yield "named", ", ".join(named)
+    if given["name"]:
+        yield "name", str(given["name"])
+    if given["tags"]:
+        yield "tags", ", ".join(map(str, given["tags"]))
+    if given["seed"] is not None:
+        yield "seed", str(given["seed"])
     if isinstance(env.get("arguments"), list):
         yield "typed", join(["dlkit", "train", *map(str, env["arguments"])])
     if env.get("time"):

@@ -5,9 +5,9 @@ INPUT is what the model takes, read as in training:
   sounds    WAV and FLAC files
   texts     --text, or files: a text a line; of CSV, TSV and JSON lines (or .gz of them) the texts in a column
   tables    CSV, TSV and JSON lines, a row an input, columns told by name, the target's not needed
-Folders are searched for such files at any depth. "-" is standard input: paths of images and sounds, one a line, or the
-content of a file. Any number of inputs is read and answered in order, a batch at a time; those that cannot be read are
-told on stderr and passed over, and the exit code is 1 then, 2 where there is nothing else.
+Folders are searched for such files at any depth. "-" is standard input: of images and sounds the paths, one a line, of
+texts and tables the content of a file. Any number of inputs is read and answered in order, a batch at a time; those
+that cannot be read are told on stderr and passed over, and the exit code is 1 then, 2 where there is nothing else.
 """
 
 from __future__ import annotations

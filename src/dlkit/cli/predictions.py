@@ -23,13 +23,14 @@ def _table(file: IO[str], spec: Spec, top: int | None) -> Write:
 
     def write(batch: list[Prediction]) -> None:
         nonlocal width
-        width = max(width, *(len(_shown(one.input)) for one in batch))
-        for one in batch:
+        names = [_shown(one.input, spec) for one in batch]
+        width = max(width, *map(len, names))
+        for name, one in zip(names, batch, strict=True):
             figures = list((one.probabilities or one.scores).items())[: top or TOP]
             digits = ".3f" if one.probabilities else ".4g"
-            said = [f"{name:<{classes}} {value:{digits}}" for name, value in figures]
+            said = [f"{label:<{classes}} {value:{digits}}" for label, value in figures]
             said += [f"{value:.6g}" for value in one.values]
-            print(f"{_shown(one.input):<{width}}  {'  '.join(said)}", file=file)
+            print(f"{name:<{width}}  {'  '.join(said)}", file=file)
 
     return write
 
@@ -83,10 +84,12 @@ def _jsonl(file: IO[str], spec: Spec, top: int | None) -> Write:
 WRITERS: dict[str, Callable[[IO[str], Spec, int | None], Write]] = {"table": _table, "csv": _csv, "jsonl": _jsonl}
 
 
-def _shown(name: str) -> str:
-    """A path or text on one line, not too long."""
+def _shown(name: str, spec: Spec) -> str:
+    """The beginning of a text, or the end of a path, on one line."""
     line = " ".join(name.splitlines())
-    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+    if len(line) <= SHOWN:
+        return line
+    return f"{line[: SHOWN - 1]}…" if spec.kind == "tokens" else f"…{line[1 - SHOWN :]}"
 
 
 def _number(value: float) -> float:

@@ -19,7 +19,7 @@ from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading.workers import sample
 from dlkit.data.resident import ResidentData
 from dlkit.data.scale import Scale
-from dlkit.data.splits import divide
+from dlkit.data.splits import divide, groups_told
 from dlkit.data.streamed import StreamedData
 from dlkit.data.tables.columns import Columns
 from dlkit.data.text.tokens import Tokens
@@ -64,7 +64,8 @@ def load(
         examples = trained.classed(examples)
     digest = examples.fingerprint()
     fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
-    raw = divide(examples, **fractions, seed=split_seed, fold=fold, folds=folds)
+    cut: dict[str, Any] = {**fractions, "seed": split_seed, "fold": fold, "folds": folds}
+    raw = divide(examples, **cut)
     if sampler == "balanced" and examples.task != "classification":
         raise ValueError("data.sampler=balanced needs classes, but this data has numbers as targets")
     size = len(raw["train"][1])
@@ -95,7 +96,7 @@ def load(
         "augment": augment or None,
         "sampler": sampler,
         "limit_batches": limit_batches,
-        "notes": examples.notes,
+        "notes": examples.notes + groups_told(examples, **cut),
     }
     if any(isinstance(x, Files) for x, _ in raw.values()):
         files = {name: (x, targets[name]) for name, (x, _) in raw.items()}

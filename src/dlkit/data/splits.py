@@ -79,6 +79,15 @@ def places(
     return {name: found[name] for name in SPLITS if name in found}
 
 
+def groups_told(examples: Examples, **options: Any) -> tuple[str, ...]:
+    """A line that says how many groups each split has, which `places` cuts with these options; none without groups."""
+    if examples.groups is None:
+        return ()
+    found = places(examples, **options)
+    counts = {name: len(examples.groups[rows].unique()) for name, (own, rows) in found.items() if own == "train"}
+    return (f"whole groups: {', '.join(f'{name} {count:,}' for name, count in counts.items())}",)
+
+
 def _pick(both: tuple[Any, Tensor], rows: Tensor) -> tuple[Any, Tensor]:
     x, y = both
     return both if len(rows) == len(y) else (x[rows], y[rows])

@@ -16,7 +16,9 @@ from dlkit.evaluation.data import Seen
 from dlkit.trained import Trained
 
 EXAMPLES = 64  # looked at, at most
-TOLERANCE = 1e-5  # of probabilities; of values and scores in units of their deviation
+# Of probabilities; of values and scores in units of their deviation. Float32 itself is off by 2e-5 where a logarithm
+# is taken of next to nothing, as in the upper half of the spectra of recordings at 8 kHz that were resampled to 16 kHz.
+TOLERANCE = 1e-4
 
 
 class Differs(RuntimeError):

@@ -186,7 +186,8 @@ def test_bad_files_are_left_out_and_counted(tmp_path, load):
     bad_set(tmp_path / "set")
     examples = load(tmp_path / "set", on_error="skip")
     assert examples.classes == ("cat", "dog") and examples.splits["train"][1].tolist() == [0] * 3 + [1] * 3
-    assert "left out 3: the image is damaged or cut off" in examples.notes and len(examples.notes) == 7
+    assert len(examples.notes) == 7
+    assert any(note.startswith("left out 3: the image is damaged or cut off; first ") for note in examples.notes)
 
 
 def test_what_only_val_or_test_has_is_a_problem(tmp_path, load):
@@ -197,12 +198,21 @@ def test_what_only_val_or_test_has_is_a_problem(tmp_path, load):
     assert load(tmp_path / "set", on_error="skip").splits["test"][1].tolist() == [0, 1]
 
 
+def write_words(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("no picture")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda root: None, r"data.root=.*set: no such folder"),
-        (lambda root: root.mkdir(), r"data.root=.*set: no folder of a class in it holds an image that Pillow reads"),
-        (lambda root: write_set(root, classes=("cat",)), r"1 classes with two or more training files"),
+        (lambda root: root.write_bytes(b""), r"data.root=.*set: a file; give a folder"),
+        (lambda root: root.mkdir(), r"no folder of a class in it holds an image that Pillow reads; there is nothing"),
+        (lambda root: write_set(root.parent, classes=("set",)), r"4 lie in it directly: give the folder above"),
+        (lambda root: write_words(root, "a/1.mp3", "b/2.mp3", "b/x"), r"there is 2 \.mp3, 1 without ending$"),
+        (lambda root: write_set(root, classes=("cat",)), r"data.root=.*set: 1 class \(cat\) with two or more training"),
     ],
 )
 def test_a_folder_without_classes_is_refused(tmp_path, load, make, message):
@@ -289,7 +299,8 @@ def test_files_of_classes_that_are_not_named_are_problems(tmp_path, load):
     ]
     examples = load(tmp_path / "set", **options, on_error="skip")
     assert {name: y.tolist() for name, (_, y) in examples.splits.items()} == {"train": [1], "test": [1]}
-    assert "left out 2: class 'wolf' is none of dog, cat" in examples.notes
+    first = tmp_path / "set" / "train" / "wolf" / "0.png"
+    assert f"left out 2: class 'wolf' is none of dog, cat; first {first}" in examples.notes
 
 
 def test_without_a_file_of_the_named_classes_it_is_said_what_was_left_out(tmp_path, load):

@@ -38,7 +38,7 @@ def test_skipped_problems_are_counted_by_their_reason():
     problems = Problems("skip")
     for where, why in (("a:1", "is empty"), ("a:2", "has no label"), ("a:9", "is empty")):
         problems.add(where, why)
-    assert problems.settle() == ("left out 2: is empty", "left out 1: has no label")
+    assert problems.settle() == ("left out 2: is empty; first a:1", "left out 1: has no label; first a:2")
 
 
 def test_of_very_many_reasons_the_first_are_told_and_the_rest_counted():
@@ -46,7 +46,7 @@ def test_of_very_many_reasons_the_first_are_told_and_the_rest_counted():
     for number in range(50):
         problems.add(f"a:{number}", f"'{number}' is no number")
     notes = problems.settle()
-    assert len(notes) == SHOWN + 1 and notes[0] == "left out 1: '0' is no number"
+    assert len(notes) == SHOWN + 1 and notes[0] == "left out 1: '0' is no number; first a:0"
     assert notes[-1] == f"left out {50 - SHOWN}: {50 - SHOWN} other reasons"
 
 
@@ -54,7 +54,7 @@ def test_an_error_says_what_was_skipped_where_too_little_is_left():
     problems = Problems("skip")
     for where, why in (("a:1", "has no label"), ("a:2", "is empty"), ("a:9", "is empty")):
         problems.add(where, why)
-    expected = "no rows are left\nleft out 2: is empty\nleft out 1: has no label"
+    expected = "no rows are left\nleft out 2: is empty; first a:2\nleft out 1: has no label; first a:1"
     assert str(problems.too_few("no rows are left")) == expected
     assert str(Problems().too_few("no rows are left")) == "no rows are left"
 

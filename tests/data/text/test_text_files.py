@@ -153,7 +153,8 @@ def test_bad_rows_are_left_out_and_counted_where_the_user_says_so(tmp_path):
     examples = read(tmp_path, BAD, on_error="skip")
     assert pairs(examples) == [("good", "a"), ("bad", "b"), ("bad", "b"), ("good", "a")]
     assert examples.classes == ("a", "b")
-    assert "left out 1: review empty" in examples.notes and len(examples.notes) == 5
+    assert len(examples.notes) == 5
+    assert [note for note in examples.notes if note.startswith("left out 1: review empty; first ")]
 
 
 def test_a_class_that_training_does_not_have_is_told_by_line(tmp_path):
@@ -313,7 +314,9 @@ def test_rows_and_files_of_classes_that_are_not_named_are_problems(tmp_path):
     path = tmp_path / "texts.csv"
     assert lines[1:] == [f"{place}:{line}: {stranger}" for place in (path, test) for line in (3, 5)]
     examples = read(tmp_path, table(","), classes=["pos", "wolf"], on_error="skip")
-    assert len(pairs(examples)) == 2 and f"left out 2: {stranger}" in examples.notes
+    assert len(pairs(examples)) == 2 and any(
+        note.startswith(f"left out 2: {stranger}; first ") for note in examples.notes
+    )
     assert "no rows are left" in message(lambda: read(tmp_path, table(","), classes=["a", "b"], on_error="skip"))
     root = make(tmp_path / "folder", FILES)
     assert f"neg/a.txt: {stranger}" in message(lambda: text_folder(root=root, classes=["pos", "wolf"]))

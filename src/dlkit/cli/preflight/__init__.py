@@ -83,7 +83,8 @@ def check(args: list[str], config_dir: Path | str, config_name: str = "train") -
         return checked
     with _hydra(config_dir, flags.config_dir) as hydra:
         _judge(hydra, flags.config_name or config_name, line, checked)
-    checked.mistakes = list(dict.fromkeys(checked.mistakes))
+    wrong = [f"{mistake.partition('=')[0]}: needs a value" for mistake in checked.mistakes if "=" in mistake]
+    checked.mistakes = [mistake for mistake in dict.fromkeys(checked.mistakes) if mistake not in wrong]
     if checked.trains_sweep and not flags.multirun:  # an experiment's file says so
         checked.argv.insert(0, "-m")
     return checked

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
+from dlkit.cli.preflight.overrides import quoted
 from dlkit.cli.preflight.words import closest, did_you_mean
 
 NUMBER = re.compile(r"^-\.?\d")  # `-1` is a value, not a flag
@@ -131,7 +132,7 @@ def _sort_words(words: list[Word | None], line: Line) -> None:
         elif whole := _reunite(word, rest):
             line.mistakes.append(f"{whole}: write it without spaces")
         else:
-            line.overrides.append(word.text)
+            line.overrides.append(quoted(word.text))
     line.loose += [run] if run else []
 
 

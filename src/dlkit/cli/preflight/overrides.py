@@ -17,6 +17,21 @@ from dlkit.cli.preflight.words import did_you_mean
 
 LISTED = 100_000  # numbers of a range; a longer one, such as range(1e9), would fill the memory
 KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
+UNKNOWN = r"[^\x00-\x7f]|[~#&!;<>^`]"  # what the grammar takes in quotes alone
+PART = re.compile(r"[^\[\]{}(),\s](?:[^\[\]{}(),]*[^\[\]{}(),\s])?")  # a value, or one of a list's or a sweep's
+
+
+def quoted(text: str) -> str:
+    """An override as the grammar takes it: `data.root=~/Übung` gets quotes; what they do not mend is left as it is."""
+    key, equals, value = text.partition("=")
+    if not re.search(UNKNOWN, value) or re.search(r"['\"]|\$\{", value):
+        return text
+    mended = key + equals + PART.sub(lambda part: f"'{part[0]}'" if re.search(UNKNOWN, part[0]) else part[0], value)
+    try:
+        OverridesParser.create().parse_override(mended)
+    except HydraException:
+        return text
+    return mended
 
 
 def parse(texts: list[str], loader: ConfigLoader) -> tuple[list[Override], list[str]]:
@@ -56,8 +71,13 @@ def _why(text: str, error: HydraException) -> str:
         return "this is no key; keys are names joined by dots, as in optim.lr"
     if "Unknown function" in str(error):
         name, known = re.findall(r"Unknown function '(.*?)'\s*Available: *(\S+)", str(error))[0]
-        return f"there is no function {name}{did_you_mean(name, known.split(','))}"
-    return f"the value is not understood; text with signs in it is quoted twice: \"{key}='{value}'\""
+        hint = did_you_mean(name, known.split(","))
+        return f"there is no function {name}{hint or f'; {_twice(key, value)}'}"
+    return f"the value is not understood; {_twice(key, value)}"
+
+
+def _twice(key: str, value: str) -> str:
+    return f"text with signs in it is quoted twice: \"{key}='{value}'\""
 
 
 def values(override: Override) -> list[Any]:

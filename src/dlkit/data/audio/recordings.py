@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlkit.data.audio.waves import check_length, opened, read_wave, samples_of
+from dlkit.data.audio.waves import QUIET, check_length, opened, read_wave, samples_of
 from dlkit.data.raw import Files, Ragged
 from dlkit.data.reading.attempts import attempts
 from dlkit.data.reading.cache import cache_folder, cached, key
@@ -50,7 +50,7 @@ def read_recordings(
     if streamed:
         name, make = "headers 1", lambda: _check(paths, workers)
     else:
-        name, make = f"recordings 1 {sample_rate} {length}", lambda: _read(paths, read, length, limit, workers)
+        name, make = f"recordings 2 {sample_rate} {length}", lambda: _read(paths, read, length, limit, workers)
     folder = cache_folder(cache) / "recordings"
     made = cached(folder, key(name, paths), make)
     for place, why in made["bad"]:
@@ -64,7 +64,9 @@ def read_recordings(
         return Files(paths, read, workers, store), bad, tuple(note for note in notes if note)
     if length is None:
         _check_size(len(made["values"]), limit, "together")  # the limit may have been higher when they were cached
-    return (made["values"] if length is not None else Ragged(made["values"], made["lengths"])), bad, ()
+    silent = [paths[place] for place in made["silent"]]
+    told = (f"{len(silent):,} silent, such as {silent[0]}",) if silent else ()
+    return (made["values"] if length is not None else Ragged(made["values"], made["lengths"])), bad, told
 
 
 def _check(paths: list[Path], workers: int) -> dict[str, Any]:
@@ -76,14 +78,17 @@ def _check(paths: list[Path], workers: int) -> dict[str, Any]:
 def _read(
     paths: list[Path], read: Callable[[Path], Tensor], length: int | None, limit: int | None, workers: int
 ) -> dict[str, Any]:
-    """Values (N, T), or (total,) with lengths (N,); and the places of bad files with the reason."""
+    """Values (N, T), or (total,) with lengths (N,); the places of bad files with the reason, and of silent ones."""
     waves: list[Tensor] = []
     bad: list[tuple[int, str]] = []
+    silent: list[int] = []
     total = 0
     rows = None if length is None else torch.zeros(len(paths), length)
     for place, (wave, why) in enumerate(attempts(read, paths, workers, "reading %s recordings, once")):
         if why:
             bad.append((place, why))
+        elif wave.abs().max() <= QUIET:
+            silent.append(place)
         if rows is None:
             waves.append(torch.zeros(1) if why else wave)
             total += len(waves[-1])
@@ -91,9 +96,9 @@ def _read(
             rows[place] = wave
         _check_size(total, limit, f"after {place + 1:,} of {len(paths):,}")
     if rows is not None:
-        return {"values": rows, "bad": bad}
+        return {"values": rows, "bad": bad, "silent": silent}
     lengths = torch.tensor([len(wave) for wave in waves])
-    return {"values": torch.cat(waves), "lengths": lengths, "bad": bad}
+    return {"values": torch.cat(waves), "lengths": lengths, "bad": bad, "silent": silent}
 
 
 def _check_size(samples: int, limit: int | None, after: str) -> None:

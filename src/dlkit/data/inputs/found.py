@@ -54,8 +54,7 @@ def files(words: Iterable[str], endings: Collection[str], *, listed: bool = Fals
     """
     for word in words:
         if word == STANDARD_INPUT and listed:
-            lines = (line.rstrip(b"\r\n") for line in _standard_input())
-            yield from files((os.fsdecode(line) for line in lines if line), endings)
+            yield from files(_listed(), endings)
         elif word != STANDARD_INPUT and Path(word).is_dir():
             first = next(inside := _inside(word, endings), None)
             yield from chain([word if first is None else first], inside)
@@ -93,6 +92,15 @@ def why(error: BaseException) -> str:
     if isinstance(error, IsADirectoryError):
         return "no file in this folder is of a kind that this model takes"
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _listed() -> Iterator[str]:
+    """The paths on standard input, one a line."""
+    for line in _standard_input():
+        if b"\0" in line:
+            raise ValueError("-: no list of paths, but the content of a file; give its path, or paths, one a line")
+        if path := line.rstrip(b"\r\n"):
+            yield os.fsdecode(path)
 
 
 def _inside(folder: str, endings: Collection[str]) -> Iterator[str]:

@@ -86,14 +86,22 @@ def list_classes(
     """
     given = named_classes(classes)
     if not root.is_dir():
-        raise ValueError(f"data.root={root}: no such folder")
+        raise ValueError(f"data.root={root}: {'a file; give a folder' if root.is_file() else 'no such folder'}")
     wanted = {extension.lower() for extension in extensions}
     folders = _split_folders(root, problems)
     kind = kind or f"a {' or '.join(sorted(wanted))} file"
     splits = {name: _files(folder, wanted, problems, kind, bool(given)) for name, folder in folders.items()}
     if not any(splits.values()):
-        raise ValueError(f"data.root={root}: no folder of a class in it holds {kind}")
+        raise ValueError(f"data.root={root}: no folder of a class in it holds {kind}; {_instead(root, wanted)}")
     return _checked(root, splits, problems, given)
+
+
+def _instead(root: Path, wanted: set[str]) -> str:
+    """What is there where nothing can be used, and what to do."""
+    if beside := sum(path.suffix.lower() in wanted for path in root.iterdir() if path.is_file()):
+        return f"{beside:,} lie in it directly: give the folder above, with a folder for each class"
+    endings = Counter(path.suffix.lower() or "without ending" for path in _walk(root)).most_common(3)
+    return f"there is {', '.join(f'{count:,} {ending}' for ending, count in endings) or 'nothing'}"
 
 
 def _split_folders(root: Path, problems: Problems) -> dict[str, Path]:
@@ -150,7 +158,8 @@ def _checked(root: Path, splits: Listing, problems: Problems, given: tuple[str, 
                 problems.add(str(path), f"in {split}, but the training split has not two files of class {name}")
         kept[split] = [(path, name) for path, name in pairs if name in classes]
     if len(classes) < 2:
-        why = f"data.root: {len(classes)} classes with two or more training files, expected at least 2"
+        count = f"1 class ({classes[0]})" if classes else "no classes"
+        why = f"data.root={root}: {count} with two or more training files, expected at least 2"
         raise problems.too_few(why)
     if not kept["train"]:
         raise problems.too_few(f"data.root={root}: no training file of the classes {', '.join(classes)} is left")

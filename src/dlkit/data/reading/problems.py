@@ -46,9 +46,10 @@ class Problems:
         return ValueError("\n".join([why, *self.settle()]))
 
     def _reasons(self) -> tuple[str, ...]:
-        """How often each, most often first; of very many the rest summed up."""
+        """How often each, most often first, and where first; of very many the rest summed up."""
         counts = Counter(why for _, why in self.found).most_common()
-        lines = [f"left out {count:,}: {why}" for why, count in counts[:SHOWN]]
+        first = {why: where for where, why in reversed(self.found)}
+        lines = [f"left out {count:,}: {why}; first {first[why]}" for why, count in counts[:SHOWN]]
         if rest := counts[SHOWN:]:
             lines.append(f"left out {sum(count for _, count in rest):,}: {len(rest):,} other reasons")
         return tuple(lines)
