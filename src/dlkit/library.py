@@ -23,7 +23,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
         raise ValueError(f'dlkit.train takes a list of options: ["{overrides}"]')
     checked = resume.check(list(overrides))
     if checked.config is None and not checked.mistakes:
-        raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for something else")
+        other = "a sweep, which `dlkit train` runs" if checked.trains_sweep else "something else"
+        raise ValueError(f"dlkit.train trains one model; {' '.join(overrides)} asks for {other}")
     if checked.mistakes or checked.config is None:
         raise ValueError("\n".join(checked.mistakes))
     begin = start(checked.config, checked.choices)

@@ -64,8 +64,11 @@ def test_the_list_has_every_file_with_the_claim_of_its_module(capsys: pytest.Cap
 def test_a_mistyped_lecture_is_answered_with_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
     assert "sparsty: no such lecture; did you mean sparsity?" in answer(["sparsty"], capsys)
     assert "of which lectures?" in answer(["seed=0,1"], capsys)
+
+
+def test_a_refused_option_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seed=-1: must be" in answer(["sparsity", "seed=-1"], capsys)
-    assert "not drawn" in Path("outputs/lectures/seed=-1/index.html").read_text()
+    assert not Path("outputs").exists()
 
 
 def test_options_have_a_folder_of_their_own_but_not_those_of_how_it_runs() -> None:
@@ -143,7 +146,23 @@ def test_the_readme_has_small_pictures_beside_it() -> None:
     assert "![A < B.](sparsity.png)" in text
     assert "| a \\| b | at least 1 | 1.235 | not finite | holds |" in text
     assert "`dlkit lectures all seed=0,1 --docs docs`" in text
+    assert "`configs/experiment/lectures/NAME.yaml`" in text
     assert 0 < Path("docs/sparsity.png").stat().st_size <= LARGEST
+
+
+def test_a_figure_without_checks_neither_holds_nor_fails() -> None:
+    one = made()
+    drawn = Lecture.read(one.name, one.claim, "x: 1", (), one.folder)
+    drawn.finding["checks"] = []
+    assert drawn.verdict == "drawn; these runs have nothing to check"
+    assert "holds</span>" not in page([drawn], [])
+    assert "0 of 0 claims hold." in page([drawn], [])
+
+
+def test_the_readme_names_what_is_compared() -> None:
+    swept = "hydra: {sweeper: {params: {optim.lr: '0.1,0.2', model.hidden: '[],[8]', seed: 1}}}"
+    assert Lecture.read("x", "C.", swept, (), Path("nowhere")).compared == "`optim.lr=0.1,0.2`, `model.hidden=[],[8]`"
+    assert Lecture.read("x", "C.", "x: 1", (), Path("nowhere")).compared == ""
 
 
 def test_a_picture_that_is_too_large_gets_fewer_pixels() -> None:

@@ -52,6 +52,23 @@ def test_the_claim_of_a_lecture_holds_for_one_seed(name: str, tmp_path: Path) ->
     assert [check for check in finding["checks"] if not check["holds"]] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "checked"),
+    [
+        (["nonlinearity", "model.hidden=[],[8]", "model.activation=identity,relu", "trainer.epochs=1"], 5),
+        (["regularisation", "model.dropout=0,0.3", "trainer.max_steps=20"], 5),
+        (["schedules", "scheduler=cosine,step", "trainer.epochs=1"], 1),
+        (["trajectories", "optim=sgd,adam", "model.name=ravine,saddle", "trainer.max_steps=20"], 0),
+    ],
+)
+def test_other_values_of_a_sweep_are_drawn_and_checked_where_the_claim_speaks_of_them(
+    words: list[str], checked: int, tmp_path: Path
+) -> None:
+    finding = found([f"experiment=lectures/{words[0]}", *words[1:]], tmp_path)
+    assert len(finding["checks"]) == checked
+    assert (tmp_path / "figure.png").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_claim_holds_for_three_seeds(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,10 @@ def wrong(runs):
     return Finding(blank(), [at_least("steps", min(steps(runs)), 3), at_most("steps", 2, 2)])
 
 
+def broken(runs):
+    return 1 / 0
+
+
 def curve(runs):
     (run,) = runs
     where, values = run.curve("train/loss")
@@ -88,3 +92,17 @@ def test_a_run_that_contradicts_its_claim_ends_with_exit_code_1(figure: str, cod
         train_command.main([*TINY, f"figure=my_figures.{figure}", "run_dir=r"])
     assert end.value.code == code
     assert read_json(Path("r/result.json"))["finding"]["holds"] is (code == 0)
+
+
+def test_runs_that_a_lecture_does_not_compare_are_told_in_one_line(tmp_path: Path) -> None:
+    train(["-m", *TINY, "figure=dlkit.lectures.nonlinearity.figure"], tmp_path)
+    with pytest.raises(
+        ValueError, match=r"cannot draw these runs .KeyError.* those of experiment=lectures/nonlinearity"
+    ):
+        conclude(tmp_path)
+
+
+def test_an_error_in_a_figure_of_ones_own_keeps_its_type(tmp_path: Path) -> None:
+    train(["-m", *TINY, "figure=my_figures.broken"], tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        conclude(tmp_path)

@@ -10,14 +10,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
+
+import yaml
 
 from dlkit.rundir import write_text
 from dlkit.runs import read_json
 from dlkit.sweeps.report.markup import Cell, listed, table
 from dlkit.sweeps.report.style import CSS
 
+INTRODUCTION = (
+    "A lecture is an experiment: runs that are compared, a picture of them, and the claim in numbers. "
+    "`dlkit lectures NAME` runs one. Options behind it change it, in a folder of their own: "
+    "`dlkit lectures nonlinearity model.activation=identity,relu`. What is set and compared is written in "
+    "`configs/experiment/lectures/NAME.yaml`, how the picture is drawn and the claim checked in "
+    "`src/dlkit/lectures/NAME.py`. The bounds are for the values written there; with others, a check that does not "
+    "hold is an answer, too."
+)
 LARGEST = 100_000  # bytes of a picture in a repository
+WIDTH = 120  # of a line of Markdown
 SVG = 300_000  # bytes of a drawing that the page takes; the PNG of one with more is smaller
 STYLE = """
 nav ul { list-style: none; padding: 0 }
@@ -53,9 +65,17 @@ class Lecture:
     @property
     def verdict(self) -> str:
         if not self.finding:
-            return "not drawn: its runs failed or were not begun"
+            return "not drawn: its runs are not done, or not those that it compares"
+        if not self.finding["checks"]:
+            return "drawn; these runs have nothing to check"
         wrong = sum(not check["holds"] for check in self.finding["checks"])
         return "holds" if not wrong else f"DOES NOT HOLD: {wrong} of {len(self.finding['checks'])} checks"
+
+    @property
+    def compared(self) -> str:
+        """The options that the runs differ in, in Markdown; empty for a single run."""
+        swept = yaml.safe_load(self.yaml).get("hydra", {}).get("sweeper", {}).get("params", {})
+        return ", ".join(f"`{option}={values}`" for option, values in swept.items() if "," in str(values))
 
 
 def write(lectures: Sequence[Lecture], options: Sequence[str], folder: Path) -> Path:
@@ -76,6 +96,7 @@ def page(lectures: Sequence[Lecture], options: Sequence[str]) -> str:
 <body>
 <h1>What the lectures claim, and what runs show</h1>
 <div class="answer"><p>{html.escape(counted(lectures))}</p></div>
+<p>{_words(INTRODUCTION)}</p>
 <pre><code>{html.escape(shlex.join(["dlkit", "lectures", "all", *options]))}</code></pre>
 <nav>{contents}</nav>
 {body}
@@ -87,11 +108,12 @@ def page(lectures: Sequence[Lecture], options: Sequence[str]) -> str:
 def counted(lectures: Sequence[Lecture]) -> str:
     """How many claims hold, in a sentence."""
     drawn = [one for one in lectures if one.finding]
-    held = sum(one.finding["holds"] for one in drawn)
+    checked = [one for one in drawn if one.finding["checks"]]
+    held = sum(one.finding["holds"] for one in checked)
     seeds = sorted({seed for one in drawn for check in one.finding["checks"] for seed in check["values"]}, key=int)
     rest = f" {len(lectures) - len(drawn)} not drawn." if len(drawn) < len(lectures) else ""
     of = f", for each of the seeds {', '.join(seeds)}" if len(seeds) > 1 else f", for seed {''.join(seeds)}"
-    return f"{held} of {len(drawn)} claims hold{of if seeds else ''}.{rest}"
+    return f"{held} of {len(checked)} claims hold{of if seeds else ''}.{rest}"
 
 
 def number(value: float | None) -> str:
@@ -104,7 +126,8 @@ def write_docs(lectures: Sequence[Lecture], words: Sequence[str], folder: Path) 
     `dlkit lectures`."""
     folder.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["dlkit", "lectures", *words, "--docs", str(folder)])
-    lines = ["# What the lectures claim, and what runs show", "", f"{counted(lectures)} Made by `{command}`.", ""]
+    lines = ["# What the lectures claim, and what runs show", "", *fill(INTRODUCTION, WIDTH).splitlines(), ""]
+    lines += [f"{counted(lectures)} Made by `{command}`.", ""]
     lines += [f"- [{one.name}](#{one.name}): {one.claim}" for one in lectures] + [""]
     for one in lectures:
         picture = one.folder / "figure.png"
@@ -112,7 +135,7 @@ def write_docs(lectures: Sequence[Lecture], words: Sequence[str], folder: Path) 
         if one.finding and picture.is_file():
             (folder / f"{one.name}.png").write_bytes(small(picture))
             lines += [f"![{one.claim}]({one.name}.png)", "", *_checks_in_markdown(one), ""]
-        lines += ["```bash", one.command, "```", ""]
+        lines += [*([f"Compared: {one.compared}.", ""] if one.compared else []), "```bash", one.command, "```", ""]
     write_text("\n".join(lines).rstrip() + "\n", folder / "README.md")
     return folder / "README.md"
 
@@ -133,7 +156,7 @@ def small(picture: Path, largest: int = LARGEST) -> bytes:
 
 def _section(one: Lecture) -> str:
     paragraphs = "".join(f"<p>{_words(part)}</p>" for part in one.text.split("\n\n") if part)
-    checks = _checks(one) if one.finding else f'<p class="not">{html.escape(one.verdict)}</p>'
+    checks = _checks(one) if one.finding.get("checks") else f"<p>{html.escape(one.verdict)}</p>"
     return f"""<section id="{one.name}">
 <h2>{one.name} {_mark(one)}</h2>
 <div class="answer"><p>{_words(one.claim)}</p></div>
@@ -148,6 +171,8 @@ def _section(one: Lecture) -> str:
 def _mark(one: Lecture) -> str:
     if not one.finding:
         return '<span class="mark not">not drawn</span>'
+    if not one.finding["checks"]:
+        return '<span class="mark">drawn</span>'
     holds = one.finding["holds"]
     return f'<span class="mark {"holds" if holds else "not"}">{"holds" if holds else "does not hold"}</span>'
 

@@ -1,9 +1,11 @@
 """Show what the lectures claim: `dlkit lectures` lists them, `dlkit lectures all` checks every claim, into one page.
 
 `dlkit lectures sparsity nonlinearity` trains the runs of these two, draws their figures and checks their claims in
-numbers. Options behind the names are for all of their runs: seed=0,1,2 checks every claim for three seeds. Folders and
-the page, index.html, are in outputs/lectures, with options in a folder of their name there; what is done stays, so the
-same command goes on where it stopped. Exit code 1 where a claim does not hold or runs failed.
+numbers. Options behind the names are for all of their runs: seed=0,1,2 checks every claim for three seeds, and `dlkit
+lectures nonlinearity model.activation=identity,relu` compares others. What a lecture sets and compares is written in
+configs/experiment/lectures/NAME.yaml, how its figure is drawn in src/dlkit/lectures/NAME.py. Folders and the page,
+index.html, are in outputs/lectures, with options in a folder of their name there; what is done stays, so the same
+command goes on where it stopped. Exit code 1 where a claim does not hold or runs failed.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ def main(args: list[str] | None = None) -> None:
         for name in chosen:
             code = max(code, _run(name, options, folder / name))
             if code > 128:  # a signal is meant for all
+                print("The same command goes on where this one stopped.")
                 break
-        _close(chosen, options, folder, flags.docs)
+        if any((folder / name).is_dir() for name in chosen):  # else all were refused
+            _close(chosen, options, folder, flags.docs)
     sys.exit(code)
 
 
@@ -83,7 +87,9 @@ def _list() -> None:
     for name in names():
         table.add_row(name, docstring(f"dlkit.lectures.{name}").partition("\n")[0])
     Console(highlight=False, markup=False).print(table, markup=False)
-    print("\n`dlkit lectures NAME` or `python train.py experiment=lectures/NAME` runs one, `dlkit lectures all` all")
+    print(
+        "\n`dlkit lectures NAME` runs one, `dlkit lectures NAME seed=1` with an option, `dlkit lectures all` runs all"
+    )
 
 
 def _folder(options: list[str]) -> Path:

@@ -25,7 +25,8 @@ def conclude(folder: Path) -> dict[str, Any] | None:
     whose content it returns; None where the config names no figure or a run is not over.
 
     The function gets the runs of one seed at a time, in the order of the sweep; the picture is that of the least seed,
-    the claim has to hold for every one. Raises ValueError where the config's `figure` names no function.
+    the claim has to hold for every one. Raises ValueError where the config's `figure` names no function, or that of a
+    lecture whose runs these are not.
     """
     places = [folder] if (folder / "config.yaml").is_file() else _jobs(folder)
     runs = [Done(place) for place in places]
@@ -33,7 +34,7 @@ def conclude(folder: Path) -> dict[str, Any] | None:
     if not name or any(run.result.get("status") not in OVER for run in runs):
         return None
     draw = function(name)
-    found = {seed: draw([run for run in runs if run.config["seed"] == seed]) for seed in _seeds(runs)}
+    found = {seed: _drawn(draw, [run for run in runs if run.config["seed"] == seed]) for seed in _seeds(runs)}
     first = next(iter(found.values()))
     for ending in ("png", "svg"):
         save(first.figure, folder / f"figure.{ending}")
@@ -65,6 +66,21 @@ def function(name: str) -> Draw:
 def claim(draw: Draw) -> str:
     """The first sentence of what the function's module says."""
     return (importlib.import_module(draw.__module__).__doc__ or "").strip().partition("\n")[0]
+
+
+def _drawn(draw: Draw, runs: Sequence[Done]) -> Finding:
+    """What the function finds in these runs. A lecture's knows the values of its own sweep only."""
+    try:
+        return draw(runs)
+    except Exception as error:
+        package, _, name = draw.__module__.rpartition(".")
+        if package != "dlkit.lectures":
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(
+            f"figure={draw.__module__}.{draw.__name__}: cannot draw these runs ({reason}); it is made for those of "
+            f"experiment=lectures/{name}: change other options, or draw with a changed copy of its file"
+        ) from error
 
 
 def _jobs(folder: Path) -> list[Path]:

@@ -14,12 +14,9 @@ from dlkit.lectures.finding import Done, Finding, at_least, at_most
 
 def figure(runs: Sequence[Done]) -> Finding:
     right = accuracies(runs)
-    ahead = {name: value - right["logreg"] for name, value in right.items()}
-    return Finding(
-        draw(runs),
-        [
-            at_least("test accuracy: cnn − logreg", ahead["cnn"], 0.03),
-            at_least("cnn_rnn − logreg", ahead["cnn_rnn"], 0.03),
-            at_most("cnn and cnn_rnn apart", abs(right["cnn"] - right["cnn_rnn"]), 0.03),
-        ],
-    )
+    seeing = {name: value for name, value in right.items() if name not in ("logreg", "mlp")}  # where pixels stand
+    ahead = [
+        at_least(f"test accuracy: {name} − logreg", value - right["logreg"], 0.03) for name, value in seeing.items()
+    ]
+    apart = at_most(f"{' and '.join(seeing)} apart", max(seeing.values()) - min(seeing.values()), 0.03)
+    return Finding(draw(runs), [*ahead, apart])

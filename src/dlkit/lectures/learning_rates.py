@@ -2,8 +2,8 @@
 
 Gradient descent on the squared error of a linear model, where theory is exact: along an eigenvector of the Hessian the
 error is multiplied by `1 − ηλ` in every step, so descent converges if and only if `η < 2/λ` for the largest eigenvalue
-λ. Just below the bound the weights jump from one side to the other and still converge; the best rate lies not far
-below it. A network has no such fixed bound, since its curvature changes as it learns.
+λ. Just below the bound the weights jump from one side to the other and still converge; the fastest rate lies not
+far below it. A network has no such fixed bound, since its curvature changes as it learns.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def figure(runs: Sequence[Done]) -> Finding:
         picture,
         [
             at_least("least rate: part of the first loss that is left", last[0] / curves[0][0], 0.5),
-            at_most("best rate: part of the first loss that is left", last[best] / curves[best][0], 0.02),
-            at_least("best rate as part of 2/λ", rates[best] / bound, 0.3),
+            at_most("fastest rate: part of the first loss that is left", last[best] / curves[best][0], 0.02),
+            at_least("fastest rate as part of 2/λ", rates[best] / bound, 0.3),
             at_most("largest loss left below 2/λ, of the first", left_over[converges].max(initial=0), 1),
             at_least("least loss left above 2/λ, of the first", left_over[~converges].min(initial=np.inf), 1),
             Check("rates above 2/λ", float((~converges).sum()), "at least 1", bool((~converges).any())),

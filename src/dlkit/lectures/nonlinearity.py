@@ -8,46 +8,56 @@ in a linear net is how it learns, not what it can say.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlkit.lectures.finding import Done, Finding, at_least, at_most
+from dlkit.lectures.finding import Check, Done, Finding, at_least, at_most
 from dlkit.plots.plane import regions
 from dlkit.plots.style import axes_of, blank
 from dlkit.trained import Trained
 
-SHOWN = {  # hidden layers and activation
-    (0, "identity"): "no hidden layer",
-    (3, "identity"): "3 linear hidden layers",
-    (3, "tanh"): "3 hidden layers, tanh",
-}
+Key = tuple[int, str]  # hidden layers and activation
 
 
 def figure(runs: Sequence[Done]) -> Finding:
     by = {(len(run.config["model"]["hidden"]), run.options["model.activation"]): run for run in runs}
     accuracy = {key: run.result["metrics"]["test/accuracy"] for key, run in by.items()}
-    picture = blank(12)
-    for axes, (key, title) in zip(axes_of(picture, columns=3, sharey=True), SHOWN.items(), strict=True):
+    depth = max(layers for layers, _ in by)
+    bent = [activation for layers, activation in by if layers == depth and activation != "identity"]
+    shown = {(0, "identity"): "no hidden layer", (depth, "identity"): f"{depth} linear hidden layers"}
+    shown |= {(depth, activation): f"{depth} hidden layers, {activation}" for activation in bent}
+    picture = blank(4 * len(shown))
+    for axes, (key, title) in zip(axes_of(picture, columns=len(shown), sharey=True), shown.items(), strict=True):
         points = by[key].examples("test")
         regions(axes, partial(classify, by[key].model()), points.x, points.y)
         axes.set(title=f"{title}: {accuracy[key]:.0%} right", xlabel="x₁")
     picture.axes[0].set_ylabel("x₂")
-    return Finding(
-        picture,
-        [
-            at_most("test accuracy without a hidden layer", accuracy[0, "identity"], 0.7),
-            at_most(
-                "tanh without a hidden layer: change of that", abs(accuracy[0, "tanh"] - accuracy[0, "identity"]), 0
-            ),
-            at_most("test accuracy of three linear hidden layers", accuracy[3, "identity"], 0.7),
-            at_least("test accuracy of three hidden layers with tanh", accuracy[3, "tanh"], 0.95),
-            at_most("three linear layers against one matrix, relative", difference(by[3, "identity"]), 1e-5),
-        ],
-    )
+    error = difference(by[depth, "identity"])
+    return Finding(picture, [*_straight(accuracy, depth, error), *_bent(accuracy, depth, bent)])
+
+
+def _straight(accuracy: Mapping[Key, float], depth: int, error: float) -> list[Check]:
+    return [
+        at_most("test accuracy without a hidden layer", accuracy[0, "identity"], 0.7),
+        at_most(f"test accuracy of {depth} linear hidden layers", accuracy[depth, "identity"], 0.7),
+        at_most(f"{depth} linear layers against one matrix, relative", error, 1e-5),
+    ]
+
+
+def _bent(accuracy: Mapping[Key, float], depth: int, activations: Sequence[str]) -> list[Check]:
+    straight = accuracy[0, "identity"]
+    return [
+        check
+        for name in activations
+        for check in (
+            at_most(f"{name} without a hidden layer: change of its accuracy", abs(accuracy[0, name] - straight), 0),
+            at_least(f"test accuracy of {depth} hidden layers with {name}", accuracy[depth, name], 0.95),
+        )
+    ]
 
 
 def classify(trained: Trained, x: np.ndarray) -> np.ndarray:

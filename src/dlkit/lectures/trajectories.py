@@ -3,7 +3,7 @@
 Real runs, each optimiser with about its best rate. Momentum is often shown to win on `0.1 w₁² + 2 w₂²`: there the
 curvatures differ by 20 only, and β = 0.9 is too much of it. Adagrad's rate only falls, RMSprop's steps never die out,
 the way off a saddle is short where steps do not depend on the gradient's size, and which of several minima is found
-is a matter of the optimiser.
+is a matter of the optimiser. Rings are starts, stars minima.
 """
 
 from __future__ import annotations
@@ -22,21 +22,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NEAR = 0.1  # of a minimum
+TITLES = {"rosenbrock": "valley (rosenbrock)", "himmelblau": "hills (himmelblau)"}
+COMPARED = {"sgd", "momentum", "adagrad", "rmsprop", "adam"}
 Array = np.ndarray[Any, Any]
 Paths = Mapping[str, Array]  # by optimiser
 
 
 def figure(runs: Sequence[Done]) -> Finding:
-    picture = blank(7, 7)
     paths: dict[str, dict[str, Array]] = {}
     for run in runs:
         paths.setdefault(run.options["model.name"], {})[run.choices["optim"]] = trajectory(run.folder)
-    for axes, (name, of_one) in zip(axes_of(picture, 2, 2), paths.items(), strict=True):
+    columns = min(len(paths), 2)
+    rows = -(-len(paths) // columns)
+    picture = blank(3.5 * columns, 3.5 * rows + 0.5)
+    for axes, (name, of_one) in zip(axes_of(picture, rows, columns), paths.items(), strict=False):
         draw(axes, name, of_one)
     handles, labels = axes.get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    picture.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns))
     rates = {run.choices["optim"]: run.options["optim.lr"] for run in runs if run.options["model.name"] == "ravine"}
-    return Finding(picture, checks(paths, rates))
+    return Finding(picture, checks({name: of_one for name, of_one in paths.items() if set(of_one) >= COMPARED}, rates))
 
 
 def draw(axes: Axes, name: str, paths: Paths) -> None:
@@ -49,28 +53,54 @@ def draw(axes: Axes, name: str, paths: Paths) -> None:
         path(axes, points, i, label={"sgd": "gradient descent"}.get(optimiser, optimiser))
     start(axes, next(iter(paths.values()))[0])
     minimum(axes, *shape.minima)
-    axes.set(title=shape.formula, xlabel="w₁", ylabel="w₂", xlim=(left, right), ylim=(low, high))
+    axes.set(
+        title=f"{TITLES.get(name, name)}\n{shape.formula}",
+        xlabel="w₁",
+        ylabel="w₂",
+        xlim=(left, right),
+        ylim=(low, high),
+    )
 
 
 def checks(paths: Mapping[str, Paths], rates: Mapping[str, float]) -> list[Check]:
-    ravine, saddle, valley, hills = (paths[name] for name in ("ravine", "saddle", "rosenbrock", "himmelblau"))
-    steps = {name: arrival("ravine", points) for name, points in ravine.items()}
-    away = {name: distances("rosenbrock", points)[-1] for name, points in valley.items()}
-    leaving = {name: int(np.argmax(np.abs(points[:, 1]) > 0.5)) for name, points in saddle.items()}
-    ends = {nearest("himmelblau", points) for points in hills.values()}
-    closed = ravine["sgd"][0] * (1 - 2 * rates["sgd"] * np.array([[0.1, 2]])) ** np.arange(len(ravine["sgd"]))[:, None]
+    """Of the surfaces that all the optimisers went across."""
+    found = {
+        "ravine": lambda ways: _ravine(ways, rates["sgd"]),
+        "saddle": _saddle,
+        "rosenbrock": _valley,
+        "himmelblau": lambda ways: [at_least("hills: different minima found", len(_ends(ways)), 2)],
+    }
+    return [check for name, ways in paths.items() for check in found[name](ways)]
+
+
+def _ravine(ways: Paths, rate: float) -> list[Check]:
+    steps = {name: arrival("ravine", points) for name, points in ways.items()}
+    closed = ways["sgd"][0] * (1 - 2 * rate * np.array([[0.1, 2]])) ** np.arange(len(ways["sgd"]))[:, None]
     return [
-        at_most("ravine: gradient descent from w₀ (1 − 2ηλ)ᵗ", np.abs(ravine["sgd"] - closed).max(), 1e-5),
+        at_most("ravine: gradient descent from w₀ (1 − 2ηλ)ᵗ", np.abs(ways["sgd"] - closed).max(), 1e-5),
         at_least("ravine: momentum's steps to the minimum, in gradient descent's", steps["momentum"] / steps["sgd"], 1),
-        at_most("ravine: Adagrad's tenth rate, in its first", _rate(ravine["adagrad"], 9), 0.8),
-        at_least("ravine: RMSprop's distance at the end", distances("ravine", ravine["rmsprop"])[-1], 0.01),
-        at_most("ravine: Adam's distance at the end", distances("ravine", ravine["adam"])[-1], 0.01),
-        at_least("saddle: gradient descent's steps off it, in Adagrad's", leaving["sgd"] / leaving["adagrad"], 1.5),
+        at_most("ravine: Adagrad's tenth rate, in its first", _rate(ways["adagrad"], 9), 0.8),
+        at_least("ravine: RMSprop's distance at the end", distances("ravine", ways["rmsprop"])[-1], 0.01),
+        at_most("ravine: Adam's distance at the end", distances("ravine", ways["adam"])[-1], 0.01),
+    ]
+
+
+def _saddle(ways: Paths) -> list[Check]:
+    leaving = {name: int(np.argmax(np.abs(points[:, 1]) > 0.5)) for name, points in ways.items()}
+    return [at_least("saddle: gradient descent's steps off it, in Adagrad's", leaving["sgd"] / leaving["adagrad"], 1.5)]
+
+
+def _valley(ways: Paths) -> list[Check]:
+    away = {name: distances("rosenbrock", points)[-1] for name, points in ways.items()}
+    return [
         at_least("valley: gradient descent's distance at the end", away["sgd"], 0.5),
         at_most("valley: momentum's", away["momentum"], 0.1),
         at_most("valley: Adam's", away["adam"], 0.1),
-        at_least("hills: different minima found", len(ends), 2),
     ]
+
+
+def _ends(ways: Paths) -> set[int]:
+    return {nearest("himmelblau", points) for points in ways.values()}
 
 
 def distances(name: str, points: Array) -> Array:
