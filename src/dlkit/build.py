@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any, cast
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from dlkit import dist, runtime
 from dlkit.callbacks.base import Callback
 from dlkit.callbacks.profiler import Profiler
 from dlkit.callbacks.stopping import TimeLimit
 from dlkit.captured import CapturedEngine
+from dlkit.data.examples import Examples
 from dlkit.data.prepare import load
 from dlkit.data.resident import ResidentData
 from dlkit.ema import Ema
@@ -24,7 +26,7 @@ from dlkit.engine import Engine
 from dlkit.inits import finish
 from dlkit.log import log
 from dlkit.losses import Margin
-from dlkit.making import make, split_shared
+from dlkit.making import expect, make, split_shared
 from dlkit.metrics import metrics_for
 from dlkit.models.speech import Speech
 from dlkit.optim.groups import groups
@@ -35,7 +37,7 @@ from dlkit.settings import Final, Trainer
 from dlkit.state import OPEN_END, State
 from dlkit.summary import Layer, layers
 from dlkit.transfer import freeze, init_from
-from dlkit.types import Batch, Data, Loss, Schedule
+from dlkit.types import Batch, Data, Loss, Schedule, Spec
 
 DEFAULT_EPOCHS = 20  # where neither trainer.epochs, max_steps nor max_time is set
 
@@ -71,7 +73,7 @@ def build(
     data = like.data.with_seed(cfg.seed) if like else build_data(cfg, trainer, device)  # type: ignore[attr-defined]
     if trainer.allocator:
         runtime.keep_freed_memory()
-    loss: Loss = make(cfg.loss)(data.spec)
+    loss = build_loss(cfg, data.spec)
     first = next(data.train(0))
     model = build_model(cfg, data, loss, first, trainer, device)
     begin_from(cfg, model, saved)
@@ -108,7 +110,7 @@ def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
     source, shared = data_parts(cfg)
     with dist.one_first():
         return load(
-            source(),
+            expect(Examples, "dlkit.data.Examples", "data", cfg.data, source()),
             **shared,
             seed=cfg.seed,
             device=device,
@@ -117,12 +119,19 @@ def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
         )
 
 
+def build_loss(cfg: DictConfig, spec: Spec) -> Loss:
+    what = "an object with outputs, __call__ and probabilities, as dlkit.types.Loss says"
+    loss: Loss = expect(Loss, what, "loss", cfg.loss, make(cfg.loss)(spec))
+    return loss
+
+
 def build_model(
     cfg: DictConfig, data: Data, loss: Loss, first: Batch, trainer: Trainer, device: torch.device
 ) -> nn.Module:
     """The model on its device, initialised."""
     seed_all(INIT, cfg.seed)
-    model: nn.Module = make(cfg.model)(data.spec, loss.outputs)
+    made = make(cfg.model)(data.spec, loss.outputs)
+    model: nn.Module = expect(nn.Module, "an nn.Module", "model", cfg.model, made)
     smallest = data.batch_size // dist.world() // trainer.accumulate
     if smallest < 1 and dist.world() > 1:
         least = dist.world() * trainer.accumulate
@@ -170,7 +179,10 @@ def begin_from(cfg: DictConfig, model: nn.Module, saved: dict[str, Any] | None) 
 def take_up(state: State, saved: dict[str, Any]) -> None:
     """Loads a saved state. Raises ValueError where the config has changed so much that it does not fit."""
     if saved["step"] > state.total_steps:
-        raise ValueError(f"{saved['step']:,} steps are made already, more than the {state.total_steps:,} now asked for")
+        raise ValueError(
+            f"{saved['step']:,} steps are made already, more than the {state.total_steps:,} now asked for by "
+            "trainer.epochs or trainer.max_steps"
+        )
     try:
         state.load_state_dict(saved)
     except (RuntimeError, ValueError, KeyError) as error:
@@ -197,7 +209,8 @@ def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, mod
 def build_optim(cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimiser; the rates of its groups are `initial_lr`, their own base rate, times the schedule."""
     node, shared = split_shared(cfg.optim, groups)
-    optim: torch.optim.Optimizer = make(node)(groups(model, node.get("weight_decay") != 0, **shared))
+    made = make(node)(groups(model, node.get("weight_decay") != 0, **shared))
+    optim: torch.optim.Optimizer = expect(torch.optim.Optimizer, "a torch.optim.Optimizer", "optim", node, made)
     for group in optim.param_groups:
         group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
     return optim
@@ -234,9 +247,10 @@ def rehearse(model: nn.Module, loss: Loss, batch: Batch) -> list[Layer]:
     """Sends two examples through the model and the loss, so that what does not fit is found before the run begins."""
     x, y = batch.x[:2], batch.y[:2]
     rows, out = layers(model, x)
+    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    if shape != (len(y), loss.outputs):
+        raise ValueError(f"the model gives {shape} for 2 examples; the loss wants (2, {loss.outputs})")
     per_example = loss(out, y)
-    if out.shape != (len(y), loss.outputs):
-        raise ValueError(f"the model gives {tuple(out.shape)} for 2 examples; the loss wants (2, {loss.outputs})")
     if per_example.shape != (len(y),):
         raise ValueError(f"the loss gives shape {tuple(per_example.shape)} for 2 examples; it must be one number each")
     return rows
@@ -254,7 +268,13 @@ def run_length(trainer: Trainer, steps_per_epoch: int) -> int:
 def build_schedule(cfg: DictConfig, total_steps: int, steps_per_epoch: int) -> Schedule:
     """The factor on the base rates; what must know the run's length refuses one that has no end."""
     node, shared = split_shared(cfg.scheduler, planned)
-    return planned(make(node), inf if total_steps == OPEN_END else total_steps, steps_per_epoch, **shared)
+    what = "a function of the steps done"
+
+    def schedule(total: float) -> Schedule:
+        made: Schedule = expect(Callable, what, "scheduler", node, make(node)(total))
+        return made
+
+    return planned(schedule, inf if total_steps == OPEN_END else total_steps, steps_per_epoch, **shared)
 
 
 def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Callback]:

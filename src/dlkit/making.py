@@ -21,6 +21,13 @@ def make(node: DictConfig) -> Any:
     return partial(made.func, *made.args, **deepcopy(made.keywords))  # what one run changes is not another's
 
 
+def expect(kind: Any, what: str, key: str, node: DictConfig, made: Any) -> Any:
+    """What a node's target gave. Raises ValueError where that is not of a kind, which `what` says in words."""
+    if not isinstance(made, kind):
+        raise ValueError(f"{key}._target_={node._target_}: gives {type(made).__name__}; expected {what}")
+    return made
+
+
 def split_shared(node: DictConfig, shared: Any) -> tuple[DictConfig, dict[str, Any]]:
     """Parts a group's node into the arguments of its own target and those of the function that all choices share."""
     rest, options = _once("split", node, lambda: _split(node, shared))

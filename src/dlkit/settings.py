@@ -28,6 +28,15 @@ SHARED = {
     "init": "dlkit.inits.finish",
 }
 
+# What a target is called with by position, before its options; the targets of the other groups with nothing.
+GIVEN = {
+    "model": ("spec", "outputs"),
+    "loss": ("spec",),
+    "optim": ("params",),
+    "scheduler": ("total",),
+    "init": ("model", "batch"),
+}
+
 
 @dataclass(frozen=True)
 class Run:

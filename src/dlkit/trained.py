@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -101,7 +102,7 @@ def assembled(
         model = saved_model(cfg, spec, loss.outputs, content["model"])
         encoder = saved_encoder(cfg, spec, content["encoder"])
     except (InstantiationException, RuntimeError, TypeError, KeyError) as error:  # what dlkit writes fits, unless older
-        raise ValueError(f"{folder}: {_first_line(error)}. {runs.written_by(folder)}") from error
+        raise ValueError(f"{folder}: {_why(error, folder)}") from error
     trainer = replace(trainer, device=cast(Any, device or usable(trainer.device)))
     place = runtime.setup(trainer)
     if trainer.allocator:
@@ -161,6 +162,15 @@ def saved_model(cfg: DictConfig, spec: Spec, outputs: int, weights: dict[str, Te
     model: nn.Module = make(node)(spec, outputs)
     model.load_state_dict(weights)
     return model
+
+
+def _why(error: Exception, folder: Path) -> str:
+    """Why config and checkpoint make no model, and what to do."""
+    name = re.match(r"Error locating target '([\w.]+)'", str(error))
+    if name is None or name[1].startswith("dlkit."):
+        return f"{_first_line(error)}. {runs.written_by(folder)}"
+    cause = _first_line(error.__cause__ or error)
+    return f"{name[1]} cannot be imported: {cause} Code of your own is looked for where the command is typed"
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
@@ -144,6 +144,7 @@ class Data(Protocol):
         ...
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A loss owns the head (how wide the model's last layer is) and the link (outputs to probabilities).
 

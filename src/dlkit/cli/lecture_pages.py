@@ -141,14 +141,14 @@ def write_docs(lectures: Sequence[Lecture], words: Sequence[str], folder: Path) 
 
 
 def small(picture: Path, largest: int = LARGEST) -> bytes:
-    """A PNG in 256 colours, and in fewer pixels where it would be too large still."""
+    """A PNG in 256 colours, rare ones too, and in fewer pixels where it would be too large still."""
     from PIL import Image
 
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
     while True:
         file = BytesIO()
-        image.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
         if file.tell() <= largest:
             return file.getvalue()
         image = image.resize((image.width * 4 // 5, image.height * 4 // 5), Image.Resampling.LANCZOS)

@@ -23,6 +23,7 @@ from dlkit.cli.preflight.points import Condition
 from dlkit.cli.preflight.signatures import TargetError
 from dlkit.cli.preflight.targets import is_ours, signature
 from dlkit.cli.preflight.values import show
+from dlkit.settings import GIVEN
 from dlkit.sweeps.compose import Composer, is_simple, put
 
 # Lines of Hydra's and OmegaConf's errors that tell a user nothing.
@@ -139,7 +140,7 @@ class Compositions:
         targets = [found[0].get("_target_"), *shared(parent, found[0]).values()]
         known = [target for target in targets if isinstance(target, str) and (self.judge.trains or is_ours(target))]
         try:
-            return any(name in signature(target).parameters for target in known)
+            return any(name in signature(target, GIVEN.get(parent, ())).parameters for target in known)
         except TargetError:
             return False
 

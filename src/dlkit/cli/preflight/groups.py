@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
+from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.default_element import ConfigDefault
@@ -71,7 +72,7 @@ class Groups:
         within = f"{name.partition('/')[0]}/"
         if beside := [choice for choice in nested if choice.startswith(within)]:
             known, nested = [], beside
-        hint = did_you_mean(name, [*known, *nested], before=f"{key}=") or "."
+        hint = _elsewhere(group, name) or did_you_mean(name, [*known, *nested], before=f"{key}=") or "."
         if value is None and group not in SINGLE:
             hint = f"; ~{group} leaves the group out."
         folders = sorted({f"{choice.rpartition('/')[0]}/…" for choice in nested}) if known else nested
@@ -116,6 +117,15 @@ class Groups:
         folder = file.rpartition("/")[0]
         bases = [base.path for base in loaded.defaults_list or () if isinstance(base, ConfigDefault) and base.path]
         return any(self._has(f"{folder}/{base}", key) for base in bases if base.startswith("_") and base != "_self_")
+
+
+def _elsewhere(group: str, name: str) -> str:
+    """What to add where a folder here has the choice: `--config-dir conf` is easily forgotten."""
+    if name.startswith("_"):  # no choice anywhere
+        return ""
+    folders = [Path(), *(path for path in sorted(Path().iterdir()) if not path.name.startswith("."))]
+    found = next((folder for folder in folders if (folder / group / f"{name}.yaml").is_file()), None)
+    return f"; {found / group / name}.yaml is one: add --config-dir {found}." if found else ""
 
 
 def combinations(chosen: list[Override], limit: int) -> list[list[Override]]:

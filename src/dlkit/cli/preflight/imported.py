@@ -15,25 +15,30 @@ from dlkit.cli.preflight.words import did_you_mean
 from dlkit.trust import PACKAGES, add_working_folder
 
 
-def signature(target: str) -> Signature:
-    """The signature of a function or class of another package, which may lie in the working folder."""
+def signature(target: str, given: tuple[str, ...] = ()) -> Signature:
+    """The signature of a function or class of another package, which may lie in the working folder.
+
+    `given` is what it will be called with first, by position. Raises TargetError where it does not take that.
+    """
     if target.split(".")[0] not in PACKAGES:
         add_working_folder()
     found = _locate(target)
     if not callable(found):
         raise TargetError(f"this is a {type(found).__name__}, not a class or function")
     try:
-        arguments = inspect.signature(found).parameters.values()
+        arguments = list(inspect.signature(found).parameters.values())
     except (TypeError, ValueError):  # written in C
         return Signature(open=True)
+    first = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)][: len(given)]
+    if len(first) < len(given) and not any(a.kind is a.VAR_POSITIONAL for a in arguments):
+        takes = ", ".join(a.name for a in arguments)
+        raise TargetError(f"is called as ({', '.join(given)}, *, options), and takes ({takes})")
     hints = _hints(found)
-    keyword_only = any(a.kind is a.KEYWORD_ONLY for a in arguments)
     options = {
         a.name: Parameter(hints.get(a.name, Any), a.default is not a.empty, a.kind is a.KEYWORD_ONLY)
         for a in arguments
-        if a.kind is a.KEYWORD_ONLY
-        or (a.kind is a.POSITIONAL_OR_KEYWORD and (a.default is not a.empty or not keyword_only))
-    }  # before keyword-only options, what has no default is given at runtime
+        if a.kind in (a.KEYWORD_ONLY, a.POSITIONAL_OR_KEYWORD) and a not in first
+    }
     return Signature(options, open=any(a.kind is a.VAR_KEYWORD for a in arguments))
 
 
@@ -69,11 +74,17 @@ def _import(module: str) -> Any:
         before, _, last = module.rpartition(".")
         if before:
             names = [*dir(sys.modules[before]), *_modules_in(sys.modules[before].__path__)]
-            raise TargetError(f"{before} has no {last}{did_you_mean(last, names)}") from None
+            place = "" if sys.modules[before].__file__ else _not_here(before)
+            raise TargetError(f"{before} has no {last}{did_you_mean(last, names)}{place}") from None
         hint = did_you_mean(module, _modules_in([str(Path.cwd())]))
         raise TargetError(f"there is no module {module}, neither in this folder nor installed{hint}") from None
     except (Exception, SystemExit) as error:
         raise TargetError(_failed_import(module, error)) from error
+
+
+def _not_here(package: str) -> str:
+    """A folder without Python's files has the package's name: the project's own, seen from the one around it."""
+    return f"; {next(iter(sys.modules[package].__path__))} is no package: type the command where {package} lies"
 
 
 def _modules_in(folders: typing.Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from dlkit.cli.preflight.signatures import Signature, TargetError
 from dlkit.cli.preflight.targets import is_ours, signature
 from dlkit.cli.preflight.values import mistakes as value_mistakes
 from dlkit.cli.preflight.values import show
-from dlkit.settings import GROUPS, NODES, SHARED
+from dlkit.settings import GIVEN, GROUPS, NODES, SHARED
 
 RUN = "dlkit.settings.Run"
 HYDRA_ONLY = ("${hydra:", "${now:")  # known once the job runs
@@ -147,7 +147,7 @@ class Judge:
         signatures = []
         for name, target in targets.items():
             try:
-                signatures.append(signature(target))
+                signatures.append(signature(target, GIVEN.get(key, ())))
             except TargetError as error:
                 self.causes += [error.__cause__] if error.__cause__ else []
                 return [*lines, f"{key}.{name}={target}: {error}"]

@@ -13,14 +13,14 @@ from dlkit.cli.preflight.signatures import Signature
 
 
 @cache
-def signature(target: str) -> Signature:
-    """What the target takes. Runtime objects, which dlkit's targets take first and by position, are left out.
+def signature(target: str, given: tuple[str, ...] = ()) -> Signature:
+    """What the target takes, but for what it is `given` at runtime, first and by position.
 
     Raises TargetError, which names the part that fails and the closest name.
     """
     if is_ours(target):
         return source.signature(target)
-    return imported.signature(target)
+    return imported.signature(target, given)
 
 
 def is_ours(target: str) -> bool:
