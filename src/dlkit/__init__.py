@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlkit.library import load, train
 
+__version__ = "0.1.0"
 __all__ = ["load", "train"]
 
 

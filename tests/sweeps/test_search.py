@@ -24,7 +24,7 @@ from dlkit.trust import is_allowed, targets
 
 optuna = pytest.importorskip("optuna")
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
-from optuna.storages import JournalStorage  # noqa: E402
+from optuna.storages import JournalStorage, RDBStorage  # noqa: E402
 from optuna.storages.journal import JournalFileBackend  # noqa: E402
 
 from dlkit.sweeps.sweepers.optuna.search import Search  # noqa: E402
@@ -383,9 +383,10 @@ def test_a_trial_that_a_kill_left_without_owner_is_failed_in_a_storage_of_the_se
     again = Search()._study(tmp_path, rises=False)
     assert [trial.state.name for trial in again.trials] == ["FAIL", "RUNNING"]
     assert own.number == 1
-    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    shared = RDBStorage(f"sqlite:///{tmp_path / 'shared.db'}")
     Search(storage=shared)._study(tmp_path, rises=False).ask({"x": X})  # another search's, maybe
     assert [trial.state.name for trial in Search(storage=shared)._study(tmp_path, rises=False).trials] == ["RUNNING"]
+    shared.engine.dispose()  # a connection that is left open is a warning, wherever it is collected
 
 
 @pytest.mark.slow

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from dlkit import dist
+from dlkit import __version__, dist
 
 # Each module has `main(args)`, and a docstring whose first line is its help.
 COMMANDS = {
@@ -37,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     if first in ("-h", "--help", "help"):
         print(_help())
     elif first == "--version":
-        print(f"dlkit {_version()}")
+        print(f"dlkit {__version__}")
     elif first in ("-sc", "--shell-completion"):
         from dlkit.cli.completion import complete
 
@@ -78,10 +77,3 @@ def docstring(module: str) -> str:
     spec = find_spec(module)
     source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
     return ast.get_docstring(ast.parse(source)) or ""
-
-
-def _version() -> str:
-    try:
-        return version("dlkit")
-    except PackageNotFoundError:  # a clone that is on the path but not installed
-        return "(not installed)"

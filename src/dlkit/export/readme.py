@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
+from dlkit import __version__
 from dlkit.export.check import Checked
 from dlkit.export.inputs import Input
 from dlkit.export.snippets import snippet
 from dlkit.trained import Trained
 
 PACKAGES = {
-    "onnx": ("dlkit", "torch", "onnx", "onnxscript", "onnxruntime"),
-    "torch_export": ("dlkit", "torch"),
-    "safetensors": ("dlkit", "torch", "safetensors"),
+    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
+    "torch_export": ("torch",),
+    "safetensors": ("torch", "safetensors"),
 }
 INSIDE = {  # of the preprocessing, by kind
     "image": "the scaling of pixels",
@@ -67,10 +68,4 @@ def _table(inputs: Sequence[Input]) -> str:
 
 
 def _versions(format: str) -> str:
-    found = []
-    for name in PACKAGES[format]:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # dlkit on the path, not installed
-            found.append(name)
-    return ", ".join(found)
+    return ", ".join([f"dlkit {__version__}", *(f"{name} {version(name)}" for name in PACKAGES[format])])

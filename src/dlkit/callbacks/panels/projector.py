@@ -111,7 +111,6 @@ def _pictures(state: State, x: Tensor) -> Tensor:
 
 def _write(state: State, points: Points) -> None:
     """The files: the config last, so that what it names is there."""
-    from google.protobuf.text_format import MessageToString
     from PIL import Image
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
@@ -126,7 +125,7 @@ def _write(state: State, points: Points) -> None:
         about.sprite.single_image_dim.extend([points.pictures.shape[3], points.pictures.shape[2]])
         with whole(folder / "pictures.png") as path:
             Image.fromarray(_side_by_side(points.pictures)).save(path, "png")
-    write_text(MessageToString(config), state.folder / CONFIG)
+    write_text(str(config), state.folder / CONFIG)
 
 
 def _labels(state: State, points: Points) -> list[list[str]]:
