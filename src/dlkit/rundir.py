@@ -16,12 +16,12 @@ from pickle import UnpicklingError
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
-from dlkit import dist
+from dlkit import __version__, dist
 
 if TYPE_CHECKING:  # who only writes a text, or holds a lock, does not wait for torch
     import torch
 
-PACKAGES = ("dlkit", "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "scikit-learn", "tensorboard")
+PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "omegaconf", "scikit-learn", "tensorboard")
 ASKING = 0.2  # seconds in which a lock may be held by who only asks whether it is
 
 
@@ -142,6 +142,12 @@ def _is_at(path: Path, file: IO[str]) -> bool:
         return False
 
 
+def shown(path: str | Path) -> str:
+    """The path as it is typed here: relative where it lies below."""
+    whole, here = Path(path).absolute(), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else path)
+
+
 def remove_empty(folder: Path) -> None:
     """Removes the folder and the parents below the working folder that are empty with it."""
     root = Path.cwd().resolve()
@@ -165,7 +171,7 @@ def environment(arguments: list[str], device: torch.device, data_fingerprint: st
         "git": git_state(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {"dlkit": __version__} | {name: _version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),

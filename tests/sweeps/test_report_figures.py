@@ -13,7 +13,7 @@ from made_sweeps import Swept, end_job, figures, make_sweep
 from scipy import stats
 
 from dlkit.sweeps.plan import SAMPLER
-from dlkit.sweeps.report import read, table
+from dlkit.sweeps.report import read, table, words
 from dlkit.sweeps.report.figures import Report, report
 from dlkit.sweeps.report.statistics import Comparison, compare, corrected, estimate, mean_of_means
 
@@ -219,7 +219,7 @@ def test_groups_without_seeds_in_common_are_compared_by_welch_s_test() -> None:
     [
         ([0.5], [0.6, 0.7], "needs two results of each"),
         ([0.5, 0.6], [0.6, 0.7], "the same difference in every repeat"),
-        ([0.5, 0.6], [0.5, 0.6], "no difference in every repeat"),
+        ([0.5, 0.6], [0.5, 0.6], "the same result as the best in every repeat"),
     ],
 )
 def test_where_there_can_be_no_test_there_is_a_reason_and_no_p(
@@ -228,6 +228,35 @@ def test_where_there_can_be_no_test_there_is_a_reason_and_no_p(
     group, best = ({(str(i),): value for i, value in enumerate(values)} for values in (ours, theirs))
     found = compare(group, best)
     assert found is not None and (found.p, found.why) == (None, why)
+
+
+def test_each_value_has_its_best_group_on_val_with_the_test_figure_of_that(tmp_path: Path) -> None:
+    val = {("sgd", "0.1"): 0.9, ("sgd", "0.01"): 0.5, ("adam", "0.1"): 0.3, ("adam", "0.01"): 0.8}
+    test = {("sgd", "0.1"): 0.6, ("sgd", "0.01"): 0.7, ("adam", "0.1"): 0.2, ("adam", "0.01"): 0.75}
+
+    def result(job: dict[str, str]) -> dict[str, object]:
+        at = job["optim"], job["optim.lr"]
+        return figures(val[at], test[at])
+
+    found = of(make_sweep(tmp_path / "s", {"optim": ["adam", "sgd"], "optim.lr": ["0.1", "0.01"]}, result))
+    tuned = [level.tuned for level in found.effects[0].levels]
+    assert [(one and one.values["optim.lr"], one and one.test.mean) for one in tuned] == [("0.01", 0.75), ("0.1", 0.6)]
+
+
+def test_a_group_that_equals_the_best_is_said_to_and_counts_among_those_that_cannot_be_told_from_it(
+    tmp_path: Path,
+) -> None:
+    values = {"sgd": [0.1, 0.12, 0.11], "adam": [0.8, 0.81, 0.83], "adamw": [0.8, 0.81, 0.83]}
+
+    def result(job: dict[str, str]) -> dict[str, object]:
+        value = values[job["optim"]][int(job["seed"])]
+        return figures(value, value)
+
+    found = of(make_sweep(tmp_path / "s", {"optim": list(values), "seed": ["0", "1", "2"]}, result))
+    first, tied, apart = words.answer(found)
+    assert first.startswith("Best: optim=adam:")
+    assert tied == "On val optim=adamw is as good; the first of them as typed is called the best."
+    assert apart.startswith("On test 1 of 2 other groups differs") and apart.endswith("; 1 cannot be told from it.")
 
 
 def test_holm_leaves_out_those_without_a_p() -> None:

@@ -26,6 +26,7 @@ from dlkit.cli.arguments import Parser
 from dlkit.cli.selection import Filter, check_keys, is_filter, ordered
 from dlkit.mistakes import answered
 from dlkit.records import HEADLINES, Record
+from dlkit.rundir import shown
 from dlkit.settings import as_text
 
 Row = dict[str, Any]  # what is known of a run, by key
@@ -92,12 +93,6 @@ def when(time: str) -> str | None:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
     except ValueError:
         return None
-
-
-def shown(folder: Path) -> str:
-    """The folder as it can be typed here."""
-    place = folder.absolute()
-    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(folder)
 
 
 def select(rows: list[Row], filters: list[Filter], sort: str | None, columns: list[str], reverse: bool) -> list[Row]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dlkit.cli.arguments import Parser
 from dlkit.mistakes import answered
+from dlkit.rundir import shown
 from dlkit.sweeps import plan
 from dlkit.sweeps.report import read
 
@@ -29,11 +30,10 @@ def main(args: list[str] | None = None) -> None:
     flags = parser.parse_args(args)
     with answered():
         folder, found = _find(flags.sweep)
-    if Path(found.folder).is_dir():  # what its options name is there
+    if Path(found.folder).is_dir() and Path(found.folder) != Path.cwd():  # what its options name is there
+        print(f"from    {found.folder}, where it was begun: paths are relative to it", flush=True)
         os.chdir(found.folder)
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
-    place = QuotedString(str(folder), Quote.single).with_quotes()
+    place = QuotedString(shown(folder), Quote.single).with_quotes()
     worst = 0
     for command in found.commands:
         try:

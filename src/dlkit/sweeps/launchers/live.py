@@ -13,6 +13,7 @@ from rich.live import Live as RichLive
 from rich.table import Table
 
 from dlkit.log import console
+from dlkit.rundir import shown
 from dlkit.sweeps.jobs import Job, Outcome
 
 SHOWN = 12  # running jobs that are listed
@@ -50,10 +51,9 @@ class Live:
     def says(self, how: str) -> None:
         """The first line: what is run, how, and where."""
         before = f", {len(self.ended):,} of them ended before" if self.ended else ""
-        here = Path.cwd()
-        folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
         jobs = "job" if self.total == 1 else "jobs"
-        console.print(f"sweep   {self.total:,} {jobs}{before}; {how}: {folder}", soft_wrap=True, markup=False)
+        said = f"sweep   {self.total:,} {jobs}{before}; {how}: {shown(self.folder)}"
+        console.print(said, soft_wrap=True, markup=False)
 
     def __call__(self, event: Happening, job: Job | None, outcome: Outcome | None) -> None:
         """Takes what happened to a job; one that ended may begin again, by a retry."""

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from dlkit.rundir import shown
 from dlkit.sweeps.jobs import Job, Outcome
 from dlkit.sweeps.launchers.backlog import Backlog
 from dlkit.sweeps.launchers.launcher import Source, SweepLauncher
@@ -109,7 +110,7 @@ def ended(one: Running, *, asked: bool) -> Outcome:
     if asked and code in (-signal.SIGTERM, -signal.SIGKILL):  # it had not begun to listen, or was not to finish
         return Outcome(one.job.name, "interrupted", "the sweep was ended")
     how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
-    return Outcome(one.job.name, "killed", f"its process ended {how}; see {one.job.folder}/job.log")
+    return Outcome(one.job.name, "killed", f"its process ended {how}; see {shown(one.job.folder)}/job.log")
 
 
 def end(running: Iterable[Running], stop: Stop) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.log import console
+from dlkit.rundir import shown
 from dlkit.sweeps.jobs import Job, Outcome, known
 from dlkit.sweeps.launchers.backlog import WAITING
 from dlkit.sweeps.launchers.launcher import Source
@@ -147,7 +148,8 @@ class Stacks:
                 if job.name in part.begun:
                     self.live("end", job, self.outcomes[job.name])
         elif lost:
-            _say(f"{len(lost)} jobs one by one: the process that trained them ended; see {part.job.folder}/job.log")
+            log = f"{shown(part.job.folder)}/job.log"
+            _say(f"{len(lost)} jobs one by one: the process that trained them ended; see {log}")
             for job in lost:
                 if job.name in part.begun:
                     self.live("requeue", job, None)

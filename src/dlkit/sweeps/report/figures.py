@@ -46,6 +46,7 @@ class Level:
     groups: int  # averaged
     val: Estimate  # the mean of the groups' means; n counts jobs; no std
     test: Estimate
+    tuned: Group | None  # of all groups with this value the best on val; None where no group has a figure there
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Effect:
     complete: int  # combinations of the other options with a result for every value: only these are averaged
     combinations: int  # of the other options
     balanced: bool  # False: none is complete, so that all groups are averaged, each value over others than the next
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether a value was tried more than once: in a search over numbers each stands alone, as the groups say."""
+        return self.balanced or any(level.groups > 1 for level in self.levels)
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,8 @@ def _effect(key: str, sweep: Sweep, groups: list[Group], metric: str) -> Effect:
     for value in sweep.swept[key]:
         averaged = [row[value] for row in complete or table.values() if value in row and id(row[value]) in has]
         val, test = (mean_of_means([results(one.jobs, f"{split}/{metric}") for one in averaged]) for split in SPLITS)
-        levels.append(Level(value, len(averaged), val, test))
+        tuned = next((one for one in groups if one.values[key] == value and one.val.n), None)  # they stand best first
+        levels.append(Level(value, len(averaged), val, test, tuned))
     return Effect(key, levels, len(complete), len(table), balanced=bool(complete))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from dlkit.rundir import write_text
 from dlkit.sweeps.report import panels, pictures, words
-from dlkit.sweeps.report.figures import Group, Report
+from dlkit.sweeps.report.figures import Group, Level, Report
 from dlkit.sweeps.report.markup import Cell, listed, table
 from dlkit.sweeps.report.read import Job
 from dlkit.sweeps.report.statistics import Estimate
@@ -123,9 +123,26 @@ def _effects(report: Report) -> Iterator[str]:
         f"{words.PERCENT} interval; pale: {behind}.</p>"
     )
     yield _grid(drawn)
+    levels = [(effect.key, level) for effect in report.effects if effect.is_mean for level in effect.levels]
+    rows = [_tuned(key, level, level.tuned, report) for key, level in levels if level.tuned]
     if len(report.effects) > 1:
         said = [f"<b>{text(effect.key)}</b>: {text(words.averaged(effect))}" for effect in report.effects]
         yield listed(said, "notes")
+        if rows:
+            yield table(rows)
+            yield listed([text(words.tuned(report))], "notes")
+
+
+def _tuned(key: str, level: Level, best: Group, report: Report) -> dict[str, Cell]:
+    """The cells of a value with its best group."""
+    one = words.shown_estimate(best, report)
+    return {
+        "option": Cell(key),
+        "value": Cell(level.value or "–"),
+        "tuned": _mean(one),
+        words.PERCENT: Cell.number(words.interval(one)),
+        "with": Cell(words.others(best, key)),
+    }
 
 
 def _curves(report: Report) -> Iterator[str]:

@@ -11,6 +11,7 @@ from scipy import special, stats
 
 LEVEL = 0.95  # of the intervals
 ALPHA = 0.05  # below it a corrected p counts as a difference
+EQUAL = "the same result as the best in every repeat"
 NOISE = 1e-12  # a spread of this part of the values is rounding
 
 
@@ -42,6 +43,11 @@ class Comparison:
     p: float | None = None  # two-sided
     adjusted: float | None = None  # p by Holm's correction, over all comparisons of the report
     why: str = ""  # there is no p
+
+    @property
+    def equal(self) -> bool:
+        """Whether the results are those of the best, so that there is nothing to test."""
+        return self.why == EQUAL
 
     @property
     def significant(self) -> bool:
@@ -98,8 +104,8 @@ def _paired(ours: list[float], theirs: list[float]) -> Comparison:
     differences = [one - other for one, other in zip(ours, theirs, strict=True)]
     comparison = Comparison("paired", len(differences), fmean(differences))
     if _constant(differences, (*ours, *theirs)):
-        same = "no difference" if _constant([*differences, 0.0], (*ours, *theirs)) else "the same difference"
-        return replace(comparison, test="", why=f"{same} in every repeat")
+        equal = _constant([*differences, 0.0], (*ours, *theirs))
+        return replace(comparison, test="", why=EQUAL if equal else "the same difference in every repeat")
     return replace(comparison, p=_finite(stats.ttest_rel(ours, theirs).pvalue))
 
 

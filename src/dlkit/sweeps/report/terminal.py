@@ -14,7 +14,7 @@ from dlkit.sweeps.report import words
 from dlkit.sweeps.report.figures import Effect, Group, Report
 
 GROUPS, LEVELS, FAILED, NAMES = 20, 12, 10, 5  # shown at most; report.csv and jobs.csv hold all
-NARROW = ("samples/s", "parameters", "seconds", words.PERCENT, "Δ")  # left out first where the terminal is narrow
+NARROW = ("samples/s", "parameters", "seconds", words.PERCENT, "groups", "Δ")  # the first to go in a narrow terminal
 Row = dict[str, str]
 
 
@@ -24,12 +24,14 @@ def show(report: Report, console: Console) -> None:
     dropped = _print_groups(report, console)
     say(console, "", *_below(report, dropped), style="dim")
     if len(report.sweep.options) > 1:  # of one option the groups say it
-        for effect in filter(_is_mean, report.effects):
+        for effect in (effect for effect in report.effects if effect.is_mean):
             say(console, "")
-            _print(effect_table(effect, report), console)
+            _print(_effect_table(effect, report, console), console)
             more = len(effect.levels) - LEVELS
             rest = f"; {words.counted(more, 'more value')} not shown" if more > 0 else ""
             say(console, words.averaged(effect) + rest, style="dim")
+        if any(effect.is_mean for effect in report.effects) and report.best:
+            say(console, words.tuned(report), style="dim")
     best, *others = words.answer(report)
     say(console, "", best, style="bold")
     say(console, *others)
@@ -46,20 +48,25 @@ def say(console: Console, *lines: str, style: str | None = None, names: bool = F
 def _print_groups(report: Report, console: Console) -> list[str]:
     """The columns that were left out of it, so that it fits a terminal."""
     rows = [_row(group, report) for group in report.groups[:GROUPS]]
-    columns = _filled(rows)
-    room = console.width if console.is_terminal else 10**6
-    dropped = []
-    for column in [column for column in NARROW if column in columns]:
-        if _width(_table(rows, columns), console) <= room:
-            break
-        columns.remove(column)
-        dropped.append(column)
+    columns, dropped = _fitting(rows, console)
     drawn = _table(rows, columns, max(1, len(report.sweep.options)), report.best is not None)
-    if _width(drawn, console) > room:
+    if console.is_terminal and _width(drawn, console) > console.width:
         for drawn_column, head in zip(drawn.columns, _shortened(columns), strict=True):
             drawn_column.header = head
     _print(drawn, console)
     return dropped
+
+
+def _fitting(rows: Sequence[Row], console: Console) -> tuple[list[str], list[str]]:
+    """The columns that have room in a terminal, and those that have none."""
+    columns = _filled(rows)
+    dropped: list[str] = []
+    for column in [column for column in NARROW if column in columns] * console.is_terminal:
+        if _width(_table(rows, columns), console) <= console.width:
+            break
+        columns.remove(column)
+        dropped.append(column)
+    return columns, dropped
 
 
 def _shortened(keys: Sequence[str]) -> list[str]:
@@ -97,7 +104,7 @@ def _below(report: Report, dropped: Sequence[str]) -> Iterable[str]:
     yield from (*words.explained(report), *report.notes)
 
 
-def effect_table(effect: Effect, report: Report) -> Table:
+def _effect_table(effect: Effect, report: Report, console: Console) -> Table:
     """A row for each value of an option."""
     rows = [
         {
@@ -107,15 +114,12 @@ def effect_table(effect: Effect, report: Report) -> Table:
             words.PERCENT: words.interval(level.test if report.compared_on == "test" else level.val),
             "groups": str(level.groups),
             "n": str(max(level.val.n, level.test.n)),
+            "tuned": words.mean(words.shown_estimate(level.tuned, report)) if level.tuned else "",
+            "with": words.others(level.tuned, effect.key) if level.tuned else "",
         }
         for level in effect.levels[:LEVELS]
     ]
-    return _table(rows, _filled(rows))
-
-
-def _is_mean(effect: Effect) -> bool:
-    """Whether a value was tried more than once: in a search over numbers each stands alone, as the groups say."""
-    return effect.balanced or any(level.groups > 1 for level in effect.levels)
+    return _table(rows, _fitting(rows, console)[0])
 
 
 def _filled(rows: Sequence[Row]) -> list[str]:
@@ -125,7 +129,7 @@ def _filled(rows: Sequence[Row]) -> list[str]:
 def _table(rows: Sequence[Row], columns: Sequence[str], left: int = 1, bold_first: bool = False) -> Table:
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i < left else "right", no_wrap=True)
+        drawn.add_column(column, justify="left" if i < left or column == "with" else "right", no_wrap=True)
     for i, row in enumerate(rows):
         drawn.add_row(*(row[column] for column in columns), style="bold" if bold_first and i == 0 else "")
     return drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import isclose
 
 from dlkit.sweeps.report.figures import Effect, Group, Report
 from dlkit.sweeps.report.statistics import LEVEL, Comparison, Estimate
@@ -33,15 +34,25 @@ def answer(report: Report) -> list[str]:
     between = f", {PERCENT} interval {interval(reported)}" if interval(reported) else ""
     chosen = f", chosen by its val {metric} {number(best.val.mean or 0.0)}" if on == "test" else ""
     lines = [f"Best: {best.label}: {on} {metric} {mean(reported)} (n={reported.n}{between}){chosen}."]
-    tested = [group.comparison for group in report.groups if group.comparison and group.comparison.p is not None]
-    if tested:
-        apart = sum(one.significant for one in tested)
-        rest = len(tested) - apart
-        some = f"{apart} of {counted(len(tested), 'other group')} {'differ' if apart > 1 else 'differs'}"
+    if tied := _tied(best, report):
+        lines.append(f"On val {tied} as good; the first of them as typed is called the best.")
+    comparisons = [group.comparison for group in report.groups if group.comparison]
+    told = [one for one in comparisons if one.p is not None or one.equal]
+    if told:
+        apart = sum(one.significant for one in told)
+        rest = len(told) - apart
+        some = f"{apart} of {counted(len(told), 'other group')} {'differ' if apart > 1 else 'differs'}"
         line = f"{some} from it (p < 0.05 after Holm's correction)" + (f"; {rest} cannot be told from it" * bool(rest))
         none = "no other group can be told from it: no p is below 0.05 after Holm's correction"
         lines.append(f"On {on} {line if apart else none}.")
     return lines
+
+
+def _tied(best: Group, report: Report) -> str:
+    """`optim=adamw is`: the other groups with the same mean on val, which is common where that split is small."""
+    means = ((group, group.val.mean) for group in report.groups if group is not best)
+    labels = [group.label for group, value in means if value is not None and isclose(value, best.val.mean or 0.0)]
+    return f"{labels[0]} is" if len(labels) == 1 else f"{counted(len(labels), 'other group')} are" if labels else ""
 
 
 def shown_estimate(group: Group, report: Report) -> Estimate:
@@ -118,6 +129,16 @@ def to_come(report: Report) -> dict[str, list[str]]:
             at = f" (epoch {job.epoch:g})" if job.epoch is not None else ""
             found.setdefault(job.status, []).append(f"{job.name}{at}")
     return found
+
+
+def others(group: Group, key: str) -> str:
+    """The group's options but that one: `optim.lr=0.1, model=mlp`."""
+    return ", ".join(f"{name}={value}" for name, value in group.values.items() if name != key)
+
+
+def tuned(report: Report) -> str:
+    """What the figure of a value's best group is."""
+    return f"tuned: {report.compared_on} {report.metric} of the value's best group on val; with: its other options"
 
 
 def averaged(effect: Effect) -> str:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from hydra.core.utils import JobReturn, JobStatus
 
 from dlkit.mistakes import is_mistake
+from dlkit.rundir import shown
 
 
 def exit_code(returns: Sequence[JobReturn]) -> int:
@@ -50,9 +51,7 @@ def _draw(folder: Path) -> bool:
 
 def _report(folder: Path) -> None:
     """Prints the report and writes its files. The results stand in the jobs' folders, so it may fail in one line."""
-    folder = folder.absolute()
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
+    folder = Path(shown(folder))
     try:
         from dlkit.sweeps.report.show import show
 
