@@ -25,10 +25,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from dlkit.build import data_parts
 from dlkit.data.examples import Examples
 from dlkit.data.raw import Ragged, Table
 from dlkit.data.splits import divide
+from dlkit.parts import data_parts
 from dlkit.settings import config_folder as configs
 
 Split = tuple[Any, np.ndarray]  # inputs and targets

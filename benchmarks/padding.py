@@ -22,7 +22,6 @@ from omegaconf import DictConfig
 
 from benchmarks.baselines import compose_config
 from dlkit import runtime
-from dlkit.build import build_optim
 from dlkit.data.order import epoch_order
 from dlkit.data.raw import Ragged
 from dlkit.data.resident import ResidentData
@@ -30,6 +29,7 @@ from dlkit.data.text.tokens import Tokens
 from dlkit.engine import Engine
 from dlkit.losses import CrossEntropy
 from dlkit.making import make
+from dlkit.parts import build_optim
 from dlkit.state import State
 from dlkit.types import Batch, Spec
 

@@ -18,13 +18,14 @@ from torch.optim.swa_utils import update_bn
 from torchvision import models
 
 import dlkit
-from dlkit.build import Experiment, build, build_data, uses_channels_last
+from dlkit.build import Experiment, build
 from dlkit.callbacks.record import Record
 from dlkit.cli import resume
 from dlkit.cli.preflight import check as preflight
 from dlkit.final import digest, mean, refresh_norms
 from dlkit.models.convolved import MaskedNorm
 from dlkit.models.views import Views
+from dlkit.parts import build_data, uses_channels_last
 from dlkit.run import Run
 from dlkit.rundir import load, save
 from dlkit.settings import Final, config_folder

@@ -20,7 +20,19 @@ FLOORS = [
     ["rundir", "measure", "state", "guard", "engine", "captured", "probe", "callbacks"],
     ["trainer", "parallel"],
     [
-        *("mistakes", "runs", "records", "config_text", "begin", "trust", "making", "build", "final", "predict"),
+        *(
+            "mistakes",
+            "runs",
+            "records",
+            "config_text",
+            "begin",
+            "trust",
+            "making",
+            "parts",
+            "build",
+            "final",
+            "predict",
+        ),
         *("trained", "evaluation", "landscape", "lectures", "export", "lr_range", "look", "show", "result", "run"),
         *("stacked", "reproduce", "sweeps", "cli", "library"),
     ],
@@ -28,7 +40,7 @@ FLOORS = [
 BRICKS = FLOORS[1]
 # What turns configs into objects.
 HYDRA = {
-    *("runs", "config_text", "begin", "making", "build", "trained", "evaluation", "show", "result", "run"),
+    *("runs", "config_text", "begin", "making", "parts", "build", "trained", "evaluation", "show", "result", "run"),
     *("stacked", "reproduce", "sweeps", "cli"),
 }
 

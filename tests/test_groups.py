@@ -10,11 +10,12 @@ import torch
 from test_configs import config
 from torch import nn
 
-from dlkit.build import build, build_optim
+from dlkit.build import build
 from dlkit.callbacks.base import Callback
 from dlkit.cli.preflight import check
 from dlkit.optim import adamw, sgd
 from dlkit.optim.groups import groups
+from dlkit.parts import build_optim
 from dlkit.settings import config_folder
 from dlkit.state import State
 from dlkit.trainer import fit

@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 import dlkit
-from dlkit.build import data_parts
 from dlkit.data import Ragged, Texts
 from dlkit.data.inputs.found import Inputs
 from dlkit.data.prepare import load
+from dlkit.parts import data_parts
 from dlkit.predict import Prediction
 from dlkit.run import Run
 from dlkit.trained import Trained

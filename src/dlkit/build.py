@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from dlkit import dist, runtime
 from dlkit.callbacks.base import Callback
-from dlkit.callbacks.profiler import Profiler
-from dlkit.callbacks.stopping import TimeLimit
 from dlkit.captured import CapturedEngine
-from dlkit.data.examples import Examples
-from dlkit.data.prepare import load
 from dlkit.data.resident import ResidentData
 from dlkit.ema import Ema
 from dlkit.engine import Engine
-from dlkit.inits import finish
 from dlkit.log import log
 from dlkit.losses import Margin
-from dlkit.making import expect, make, split_shared
 from dlkit.metrics import metrics_for
 from dlkit.models.speech import Speech
-from dlkit.optim.groups import groups
 from dlkit.parallel import ParallelEngine, Randomness
-from dlkit.rng import INIT, TRAIN, seed_all
-from dlkit.schedules import planned
+from dlkit.parts import build_callbacks, build_data, build_final, build_loss, build_model, build_optim, build_schedule
+from dlkit.rng import TRAIN, seed_all
 from dlkit.settings import Final, Trainer
 from dlkit.state import OPEN_END, State
 from dlkit.summary import Layer, layers
 from dlkit.transfer import freeze, init_from
-from dlkit.types import Batch, Data, Loss, Schedule, Spec
+from dlkit.types import Batch, Data, Loss, Schedule
 
 DEFAULT_EPOCHS = 20  # where neither trainer.epochs, max_steps nor max_time is set
 
@@ -97,69 +88,6 @@ def build(
     return Experiment(trainer, device, data, state, engine, schedule, callbacks, rows, eval_every, final)
 
 
-def data_parts(cfg: DictConfig) -> tuple[Any, dict[str, Any]]:
-    """The data source, still to be called, and the options of `load`, its encoder made where the config names one."""
-    node, shared = split_shared(cfg.data, load)
-    if target := shared.pop("encoder", None):
-        node, options = split_shared(node, get_object(target))
-        shared["encoder"] = get_object(target)(**options)
-    return make(node), shared
-
-
-def build_data(cfg: DictConfig, trainer: Trainer, device: torch.device) -> Data:
-    source, shared = data_parts(cfg)
-    with dist.one_first():
-        return load(
-            expect(Examples, "dlkit.data.Examples", "data", cfg.data, source()),
-            **shared,
-            seed=cfg.seed,
-            device=device,
-            overfit_batches=trainer.overfit_batches,
-            limit_batches=trainer.limit_batches,
-        )
-
-
-def build_loss(cfg: DictConfig, spec: Spec) -> Loss:
-    what = "an object with outputs, __call__ and probabilities, as dlkit.types.Loss says"
-    loss: Loss = expect(Loss, what, "loss", cfg.loss, make(cfg.loss)(spec))
-    return loss
-
-
-def build_model(
-    cfg: DictConfig, data: Data, loss: Loss, first: Batch, trainer: Trainer, device: torch.device
-) -> nn.Module:
-    """The model on its device, initialised."""
-    seed_all(INIT, cfg.seed)
-    made = make(cfg.model)(data.spec, loss.outputs)
-    model: nn.Module = expect(nn.Module, "an nn.Module", "model", cfg.model, made)
-    smallest = data.batch_size // dist.world() // trainer.accumulate
-    if smallest < 1 and dist.world() > 1:
-        least = dist.world() * trainer.accumulate
-        raise ValueError(
-            f"data.batch_size={data.batch_size}: is cut for {dist.world()} processes, trainer.accumulate="
-            f"{trainer.accumulate} parts each; expected {least} or more"
-        )
-    if smallest < 1:
-        raise ValueError(f"trainer.accumulate={trainer.accumulate} is more than data.batch_size={data.batch_size}")
-    if smallest < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
-        raise ValueError("batch norm needs two examples or more at a time: raise data.batch_size or lower accumulate")
-    model.to(device)
-    node, shared = split_shared(cfg.init, finish)
-    for given in ("weights", "vectors"):
-        if cfg.model.get(given) and node._target_ != "dlkit.inits.default":
-            raise ValueError(f"model.{given}: this init would overwrite them; train with init=default")
-    make(node)(model, first)
-    finish(model, **shared)
-    if uses_channels_last(model, trainer):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        data.use_channels_last()
-    return model
-
-
-def uses_channels_last(model: nn.Module, trainer: Trainer) -> bool:
-    return trainer.channels_last and any(isinstance(module, nn.Conv2d) for module in model.modules())
-
-
 def begin_from(cfg: DictConfig, model: nn.Module, saved: dict[str, Any] | None) -> None:
     """Old weights, and which of them stay as they are."""
     if saved:
@@ -204,16 +132,6 @@ def build_state(cfg: DictConfig, folder: Path, trainer: Trainer, data: Data, mod
     if dist.world() > 1:
         state.parts["randomness"] = Randomness()
     return state
-
-
-def build_optim(cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser; the rates of its groups are `initial_lr`, their own base rate, times the schedule."""
-    node, shared = split_shared(cfg.optim, groups)
-    made = make(node)(groups(model, node.get("weight_decay") != 0, **shared))
-    optim: torch.optim.Optimizer = expect(torch.optim.Optimizer, "a torch.optim.Optimizer", "optim", node, made)
-    for group in optim.param_groups:
-        group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
-    return optim
 
 
 def build_engine(cfg: DictConfig, trainer: Trainer, state: State, loss: Loss, device: torch.device) -> Engine:
@@ -263,37 +181,3 @@ def run_length(trainer: Trainer, steps_per_epoch: int) -> int:
     limits = [max(1, round(epochs * steps_per_epoch))] if epochs else []
     limits += [trainer.max_steps] if trainer.max_steps else []
     return min(limits, default=OPEN_END)
-
-
-def build_schedule(cfg: DictConfig, total_steps: int, steps_per_epoch: int) -> Schedule:
-    """The factor on the base rates; what must know the run's length refuses one that has no end."""
-    node, shared = split_shared(cfg.scheduler, planned)
-    what = "a function of the steps done"
-
-    def schedule(total: float) -> Schedule:
-        made: Schedule = expect(Callable, what, "scheduler", node, make(node)(total))
-        return made
-
-    return planned(schedule, inf if total_steps == OPEN_END else total_steps, steps_per_epoch, **shared)
-
-
-def build_callbacks(cfg: DictConfig, trainer: Trainer, state: State) -> list[Callback]:
-    callbacks: dict[str, Callback] = {name: make(node)() for name, node in (cfg.get("callbacks") or {}).items() if node}
-    for name, callback in callbacks.items():
-        if not isinstance(callback, Callback):
-            kind = type(callback).__name__
-            raise ValueError(f"callbacks.{name}: {kind} is no callback; derive it from dlkit.callbacks.base.Callback")
-    if trainer.max_time:
-        callbacks = {"time_limit": TimeLimit(minutes=trainer.max_time), **callbacks}
-    if trainer.profile:
-        callbacks["profiler"] = Profiler()
-    if dist.rank() > 0:
-        callbacks = {name: callback for name, callback in callbacks.items() if not callback.writes}
-    state.parts |= {f"callbacks.{name}": callback for name, callback in callbacks.items()}
-    return list(callbacks.values())
-
-
-def build_final(cfg: DictConfig) -> Final:
-    """What is to be done at the end; the defaults in a config older than that."""
-    final: Final = instantiate(cfg.final) if cfg.get("final") else Final()
-    return final

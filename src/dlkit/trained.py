@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from dlkit import runs, runtime
-from dlkit.build import build_final, data_parts, uses_channels_last
 from dlkit.data.fitted import Fitted
 from dlkit.data.prepare import ENCODERS
 from dlkit.final import viewed
@@ -22,6 +21,7 @@ from dlkit.losses import Margin
 from dlkit.making import make
 from dlkit.measure import Measure
 from dlkit.metrics import metrics_for
+from dlkit.parts import build_final, data_parts, uses_channels_last
 from dlkit.predict import Prediction, Predictor
 from dlkit.rundir import load as load_file
 from dlkit.settings import Final, Trainer

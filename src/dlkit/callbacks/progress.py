@@ -6,6 +6,7 @@ from collections.abc import Collection
 from time import monotonic
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from dlkit.callbacks.base import Callback
 from dlkit.log import console, log
@@ -36,15 +37,17 @@ class ProgressBar(Callback):
     def on_start(self, state: State) -> None:
         if not console.is_terminal:
             return
+        whole, cut = Column(no_wrap=True), Column(no_wrap=True, ratio=1)  # cut where there is no room
         self.bar = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("step", table_column=whole),
+            MofNCompleteColumn(table_column=whole),
+            BarColumn(bar_width=max(8, min(40, console.width // 8)), table_column=whole),
+            TimeRemainingColumn(table_column=whole),
+            TextColumn("{task.description}", table_column=cut),
             console=console,
             auto_refresh=False,
             transient=True,
+            expand=True,
         )
         self.task = self.bar.add_task("", total=state.total_steps if state.bounded else None, completed=state.step)
         self.bar.start()

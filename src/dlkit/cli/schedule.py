@@ -43,7 +43,8 @@ def rates_of(cfg: DictConfig) -> tuple[list[float], int]:
     import torch
     from hydra.utils import instantiate
 
-    from dlkit.build import OPEN_END, build_data, build_schedule, run_length
+    from dlkit.build import OPEN_END, run_length
+    from dlkit.parts import build_data, build_schedule
 
     trainer = instantiate(cfg.trainer)
     steps_per_epoch = build_data(cfg, trainer, torch.device("cpu")).steps_per_epoch

@@ -12,12 +12,13 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from dlkit.build import data_parts, features_once, uses_channels_last
+from dlkit.build import features_once
 from dlkit.data.audio.waves import Waves
 from dlkit.data.examples import SPLITS, Examples
 from dlkit.data.prepare import load
 from dlkit.data.splits import places
 from dlkit.data.tables.columns import Columns
+from dlkit.parts import data_parts, uses_channels_last
 from dlkit.trained import RAW, Trained
 from dlkit.types import Data
 

@@ -88,7 +88,7 @@ class Done:
     @cached_property
     def data(self) -> Data:
         """What the run was trained on, read anew, encoded as then."""
-        from dlkit.build import build_data
+        from dlkit.parts import build_data
 
         trained = self.model()
         return build_data(trained.config, trained.trainer, trained.measure.device)

@@ -13,12 +13,12 @@ from hydra.utils import instantiate
 from sklearn.datasets import _twenty_newsgroups as reference
 from small_texts import write_archive, write_text_sets
 
-from dlkit.build import build_data
 from dlkit.data.reading.download import fetch
 from dlkit.data.text import known as known_text
 from dlkit.data.text.files import text_csv
 from dlkit.data.text.known import ag_news, imdb, mr, sst2, trec
 from dlkit.data.text.newsgroups import newsgroups20, without
+from dlkit.parts import build_data
 from dlkit.settings import config_folder
 
 TOPICS = ("ag_news", "sst2", "mr", "trec", "newsgroups20", "imdb")

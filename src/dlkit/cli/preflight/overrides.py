@@ -17,6 +17,7 @@ from dlkit.cli.preflight.words import did_you_mean
 
 LISTED = 100_000  # numbers of a range; a longer one, such as range(1e9), would fill the memory
 KEY = re.compile(r"(\+\+?|~)?[A-Za-z_][\w-]*([./@:][\w-]+)*", flags=re.ASCII)
+SWEEPING = "choice, range, interval and glob for sweeps"  # functions of the grammar
 UNKNOWN = r"[^\x00-\x7f]|[~#&!;<>^`]"  # what the grammar takes in quotes alone
 PART = re.compile(r"[^\[\]{}(),\s](?:[^\[\]{}(),]*[^\[\]{}(),\s])?")  # a value, or one of a list's or a sweep's
 
@@ -72,7 +73,7 @@ def _why(text: str, error: HydraException) -> str:
     if "Unknown function" in str(error):
         name, known = re.findall(r"Unknown function '(.*?)'\s*Available: *(\S+)", str(error))[0]
         hint = did_you_mean(name, known.split(","))
-        return f"there is no function {name}{hint or f'; {_twice(key, value)}'}"
+        return f"there is no function {name}{hint or f' (but {SWEEPING}); {_twice(key, value)}'}"
     return f"the value is not understood; {_twice(key, value)}"
 
 

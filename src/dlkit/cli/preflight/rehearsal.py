@@ -17,24 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from dlkit import final, runtime
-from dlkit.build import (
-    Experiment,
-    begin_from,
-    build_callbacks,
-    build_data,
-    build_final,
-    build_model,
-    build_optim,
-    build_schedule,
-    make,
-    rehearse,
-    run_length,
-)
+from dlkit.build import Experiment, begin_from, rehearse, run_length
 from dlkit.losses import Margin
 from dlkit.metrics import metrics_for
 from dlkit.mistakes import cause, is_mistake
+from dlkit.parts import (
+    build_callbacks,
+    build_data,
+    build_final,
+    build_loss,
+    build_model,
+    build_optim,
+    build_schedule,
+)
 from dlkit.state import State
-from dlkit.types import Batch, Data, Loss, Spec
+from dlkit.types import Batch, Data, Spec
 
 READING = 20.0  # seconds after which no other data is read: jobs that want that will tell themselves
 OF_DATA = ("data", "trainer.overfit_batches", "trainer.limit_batches")
@@ -147,7 +144,7 @@ def _anywhere(build: Callable[[str], T]) -> T:
 def _model(cfg: DictConfig, sample: Sample, device: str) -> nn.Module:
     """The model as it is at the start, tried on two examples."""
     with torch.device(device):
-        loss: Loss = make(cfg.loss)(sample.spec)
+        loss = build_loss(cfg, sample.spec)
         batch = Batch(sample.batch.x.to(device), sample.batch.y.to(device))
         trainer = instantiate(cfg.trainer)
         model = build_model(cfg, cast(Data, sample), loss, batch, trainer, torch.device(device))
@@ -170,7 +167,7 @@ def _callbacks(cfg: DictConfig, sample: Sample) -> None:
     trainer = instantiate(cfg.trainer)
     state = SimpleNamespace(parts={}, total_steps=run_length(trainer, sample.steps_per_epoch))
     callbacks = build_callbacks(cfg, trainer, cast(State, state))
-    metrics = metrics_for(sample.spec, margins=isinstance(make(cfg.loss)(sample.spec), Margin))
+    metrics = metrics_for(sample.spec, margins=isinstance(build_loss(cfg, sample.spec), Margin))
     for callback in callbacks:
         callback.check([f"val/{name}" for name in ("loss", *metrics)] if "val" in sample.split_sizes else [])
     parts = SimpleNamespace(final=build_final(cfg), data=sample, state=state, callbacks=callbacks)
