@@ -43,8 +43,8 @@ def composer(keys: tuple[str, ...]) -> Composer:
 
 
 def config(*overrides: str) -> DictConfig:
-    keys = tuple(text.partition("=")[0] for text in overrides)
-    return OmegaConf.create(composer(keys).compose(overrides)[0])
+    last = {text.partition("=")[0]: text for text in overrides}  # of options given twice
+    return OmegaConf.create(composer(tuple(last)).compose(list(last.values()))[0])
 
 
 def two_steps(place: Path, *overrides: str) -> list[float]:

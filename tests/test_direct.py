@@ -119,6 +119,7 @@ def test_parameters_of_two_types_are_left_to_torchs_own_step() -> None:
     assert [p.tolist() for p in mixed] == [[0.5, 0.5], [0.5, 0.5]]
 
 
+@pytest.mark.slow
 def test_neither_making_stepping_nor_saving_imports_the_compiler() -> None:
     code = """
 import sys, torch

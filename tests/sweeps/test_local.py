@@ -29,6 +29,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     end_all()
 
 
+@pytest.mark.slow
 def test_one_job_fails_the_others_finish_and_the_same_command_again_runs_nothing() -> None:
     command = (*SMALL, "data=digits", "model=mlp", "optim=sgd", "optim.lr=0.1,1e+30", "seed=0,1")
     out = sweep(*command, code=1)

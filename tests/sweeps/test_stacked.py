@@ -90,6 +90,7 @@ def test_a_group_is_cut_into_a_part_for_each_process_unless_parts_would_be_small
     assert [*chain(*parts(jobs, 2))] == jobs
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_are_trained_as_one_model_and_the_rest_one_by_one() -> None:
     command = (
         *STACKED,

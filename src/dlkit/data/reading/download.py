@@ -30,7 +30,7 @@ def fetch(url: str, path: Path, checksum: str, download: bool, key: str = "data.
         part.replace(path)
     except (OSError, RuntimeError, HTTPException) as error:
         cause = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} could not be fetched from {url}: {cause}") from error
+        raise ValueError(f"{path} could not be fetched from {url}: {cause}. Copy it there, or set {key}") from error
     finally:
         if part.is_file():
             part.unlink()
