@@ -101,7 +101,9 @@ def test_a_choice_that_lies_in_a_folder_here_is_told_with_the_option_that_adds_i
     Path("conf/model").mkdir(parents=True)
     Path("conf/model/mine.yaml").write_text("_target_: own_parts.net\n")
     line = check(["model=mine"], config_folder()).mistakes[0]
-    assert line.startswith("model=mine: no such choice; conf/model/mine.yaml is one: add --config-dir conf. model has:")
+    assert line.startswith("model=mine: no such choice; conf/model/mine.yaml is one: add `--config-dir conf`")
+    long = "a" * 300  # no file can have that name
+    assert check([f"model={long}"], config_folder()).mistakes[0].startswith(f"model={long}: no such choice")
 
 
 def test_a_run_whose_code_is_not_here_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +117,7 @@ def test_a_run_whose_code_is_not_here_says_what_is_missing(tmp_path: Path, monke
 
 
 def test_a_project_seen_from_the_folder_around_it_says_where_to_type_the_command() -> None:
-    Path("around/inner").mkdir(parents=True)
+    Path("around/around").mkdir(parents=True)
+    Path("around/around/__init__.py").touch()
     line = check(["model._target_=around.models.net"], config_folder()).mistakes[0]
-    assert line.endswith("around is no package: type the command where around lies")
+    assert line.endswith(f"the package around lies in {Path('around').absolute()}: type the command there")

@@ -55,7 +55,8 @@ def run(
 
     `arguments` are those of the command line, `choices` the files chosen, both for the record; `resumes` goes on from
     checkpoints/last.pt. Raises ValueError, with nothing written, for what the config asks and cannot be; whatever user
-    code raises passes through, after the result has been written as failed.
+    code raises passes through, after the result has been written as failed. A lecture's figure that cannot draw the run
+    raises ValueError, too, once it is over.
     """
     with ExitStack() as cleanup:
         logging = Log()

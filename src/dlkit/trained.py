@@ -21,12 +21,12 @@ from dlkit.losses import Margin
 from dlkit.making import make
 from dlkit.measure import Measure
 from dlkit.metrics import metrics_for
-from dlkit.parts import build_final, data_parts, uses_channels_last
+from dlkit.parts import build_final, build_loss, data_parts, uses_channels_last
 from dlkit.predict import Prediction, Predictor
 from dlkit.rundir import load as load_file
 from dlkit.settings import Final, Trainer
 from dlkit.trust import add_working_folder, refuse_untrusted
-from dlkit.types import Encoder, Loss, Spec
+from dlkit.types import Encoder, Spec
 
 RAW = {"tokens": "text"}  # the kind of raw examples, where an encoder turns them into another
 FIRST_WEIGHTS = {"weights": None, "freeze": False, "vectors": None, "freeze_vectors": False}  # what only a start needs
@@ -98,7 +98,7 @@ def assembled(
         content = content or checkpoint(folder, weights, final)
         spec = Spec(**content["spec"])
         trainer: Trainer = instantiate(cfg.trainer)
-        loss: Loss = make(cfg.loss)(spec)
+        loss = build_loss(cfg, spec)
         model = saved_model(cfg, spec, loss.outputs, content["model"])
         encoder = saved_encoder(cfg, spec, content["encoder"])
     except (InstantiationException, RuntimeError, TypeError, KeyError) as error:  # what dlkit writes fits, unless older
@@ -170,7 +170,7 @@ def _why(error: Exception, folder: Path) -> str:
     if name is None or name[1].startswith("dlkit."):
         return f"{_first_line(error)}. {runs.written_by(folder)}"
     cause = _first_line(error.__cause__ or error)
-    return f"{name[1]} cannot be imported: {cause} Code of your own is looked for where the command is typed"
+    return f"{name[1]} cannot be imported: {cause}. Code of your own is looked for where the command is typed"
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,7 +15,9 @@ import pytest
 import trained_runs
 
 from dlkit.cli import main
+from dlkit.cli.predictions import _shown
 from dlkit.trained import load
+from dlkit.types import Spec
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,17 @@ def test_of_a_long_path_the_end_is_shown(capsys: pytest.CaptureFixture[str], pic
     long.parent.mkdir()
     long.write_bytes(Path("test/light/0.png").read_bytes())
     assert said(capsys, str(pictures), str(long))[0][0].startswith(f"…{str(long)[-59:]}  ")
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("word " * 20, "word " * 11 + "word…"),
+        ("/data/" + "x" * 80 + "/reviews.txt:17", "…" + "x" * 44 + "/reviews.txt:17"),
+    ],
+)
+def test_of_a_long_text_the_beginning_is_shown_but_of_a_line_in_a_file_its_number(name: str, cut: str) -> None:
+    assert _shown(name, Spec("tokens", (0,), 2, "classification")) == cut
 
 
 def test_the_content_of_a_picture_is_no_list_of_paths(

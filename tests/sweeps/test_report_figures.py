@@ -255,7 +255,7 @@ def test_a_group_that_equals_the_best_is_said_to_and_counts_among_those_that_can
     found = of(make_sweep(tmp_path / "s", {"optim": list(values), "seed": ["0", "1", "2"]}, result))
     first, tied, apart = words.answer(found)
     assert first.startswith("Best: optim=adam:")
-    assert tied == "On val optim=adamw is as good; the first of them as typed is called the best."
+    assert tied == "On val optim=adamw is as good; the first of them in the table is called the best."
     assert apart.startswith("On test 1 of 2 other groups differs") and apart.endswith("; 1 cannot be told from it.")
 
 

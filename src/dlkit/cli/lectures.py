@@ -5,7 +5,8 @@ numbers. Options behind the names are for all of their runs: seed=0,1,2 checks e
 lectures nonlinearity model.activation=identity,relu` compares others. What a lecture sets and compares is written in
 configs/experiment/lectures/NAME.yaml, how its figure is drawn in src/dlkit/lectures/NAME.py. Folders and the page,
 index.html, are in outputs/lectures, with options in a folder of their name there; what is done stays, so the same
-command goes on where it stopped. Exit code 1 where a claim does not hold or runs failed.
+command goes on where it stopped. Exit code 1 where a claim does not hold or runs failed, 2
+where a figure cannot draw its runs.
 """
 
 from __future__ import annotations

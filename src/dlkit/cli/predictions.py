@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -89,7 +90,8 @@ def _shown(name: str, spec: Spec) -> str:
     line = " ".join(name.splitlines())
     if len(line) <= SHOWN:
         return line
-    return f"{line[: SHOWN - 1]}…" if spec.kind == "tokens" else f"…{line[1 - SHOWN :]}"
+    is_text = spec.kind == "tokens" and not re.search(r":\d+$", line)  # else the line of a file
+    return f"{line[: SHOWN - 1]}…" if is_text else f"…{line[1 - SHOWN :]}"
 
 
 def _number(value: float) -> float:

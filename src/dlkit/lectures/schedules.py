@@ -55,10 +55,13 @@ def checks(cold: Mapping[str, float], warm: Mapping[str, float]) -> list[Check]:
     """From the losses at the end, without and with a warmup, of the schedules that were run."""
     rescued = [cold[name] / warm[name] for name in cold if name != "one_cycle"]
     falling = [loss for name, loss in warm.items() if name != "constant"]
-    found = [at_least("loss without warmup by loss with it, the least of all schedules but one_cycle", min(rescued), 5)]
+    found = []
+    if rescued:
+        what = "loss without warmup by loss with it, the least of all schedules but one_cycle"
+        found.append(at_least(what, min(rescued), 5))
     if "one_cycle" in cold:
         found.append(at_most("loss with one_cycle, which begins low by itself", cold["one_cycle"], 0.2))
-    if "constant" in warm:
+    if "constant" in warm and falling:
         ratio = warm["constant"] / np.median(falling)
         found.append(at_least("loss at a constant rate by the median of falling ones", ratio, 1.5))
     return found

@@ -35,8 +35,11 @@ def figure(runs: Sequence[Done]) -> Finding:
     columns = min(len(paths), 2)
     rows = -(-len(paths) // columns)
     picture = blank(3.5 * columns, 3.5 * rows + 0.5)
-    for axes, (name, of_one) in zip(axes_of(picture, rows, columns), paths.items(), strict=False):
+    places = axes_of(picture, rows, columns)
+    for axes, (name, of_one) in zip(places, paths.items(), strict=False):
         draw(axes, name, of_one)
+    for empty in places[len(paths) :]:
+        empty.remove()
     handles, labels = axes.get_legend_handles_labels()
     picture.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns))
     rates = {run.choices["optim"]: run.options["optim.lr"] for run in runs if run.options["model.name"] == "ravine"}

@@ -201,7 +201,8 @@ def test_what_does_not_have_the_checksum_is_not_kept(root, tmp_path, server, alg
     url, path = f"{server}/trec/TREC_10.label", tmp_path / "new" / "TREC_10.label"
     right = hashlib.new(algorithm, (root / "trec" / path.name).read_bytes()).hexdigest()
     line = message(lambda: fetch(url, path, right[::-1], True))
-    assert line == f"{path} could not be fetched from {url}: its {algorithm} is {right}, expected {right[::-1]}. Copy it there, or set data.root"
+    why = f"its {algorithm} is {right}, expected {right[::-1]}"
+    assert line == f"{path} could not be fetched from {url}: {why}. Copy it there, or set data.root"
     assert list(path.parent.iterdir()) == []
     (path.parent / f"{path.name}.part").write_bytes(b"cut off")
     assert fetch(url, path, right, True).read_bytes() == (root / "trec" / path.name).read_bytes()

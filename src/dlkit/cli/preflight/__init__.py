@@ -46,7 +46,7 @@ class Checked:
     argv: list[str]  # for Hydra: flags first, which it needs, then overrides
     mistakes: list[str] = field(default_factory=list)
     causes: list[BaseException] = field(default_factory=list)  # behind mistakes: failed imports
-    overrides: list[str] = field(default_factory=list)  # key=value, as typed
+    overrides: list[str] = field(default_factory=list)  # key=value, as Hydra's grammar takes them
     multirun: bool = False
     choices: dict[str, str] = field(default_factory=dict)  # group -> the file chosen
     config: DictConfig | None = None  # of a single run that will train; without the node `hydra`

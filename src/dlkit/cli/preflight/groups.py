@@ -123,9 +123,13 @@ def _elsewhere(group: str, name: str) -> str:
     """What to add where a folder here has the choice: `--config-dir conf` is easily forgotten."""
     if name.startswith("_"):  # no choice anywhere
         return ""
-    folders = [Path(), *(path for path in sorted(Path().iterdir()) if not path.name.startswith("."))]
-    found = next((folder for folder in folders if (folder / group / f"{name}.yaml").is_file()), None)
-    return f"; {found / group / name}.yaml is one: add --config-dir {found}." if found else ""
+    file = f"{group}/{name}.yaml"
+    try:
+        found = [Path(file), *sorted(Path().glob(f"[!.]*/{file}"))]
+        there = next((path for path in found if path.is_file()), None)
+    except OSError:  # a name too long, folders of others
+        return ""
+    return f"; {there} is one: add `--config-dir {there.parents[1]}`." if there else ""
 
 
 def combinations(chosen: list[Override], limit: int) -> list[list[Override]]:

@@ -74,17 +74,20 @@ def _import(module: str) -> Any:
         before, _, last = module.rpartition(".")
         if before:
             names = [*dir(sys.modules[before]), *_modules_in(sys.modules[before].__path__)]
-            place = "" if sys.modules[before].__file__ else _not_here(before)
-            raise TargetError(f"{before} has no {last}{did_you_mean(last, names)}{place}") from None
+            hint = did_you_mean(last, names) or _further_in(before)
+            raise TargetError(f"{before} has no {last}{hint}") from None
         hint = did_you_mean(module, _modules_in([str(Path.cwd())]))
         raise TargetError(f"there is no module {module}, neither in this folder nor installed{hint}") from None
     except (Exception, SystemExit) as error:
         raise TargetError(_failed_import(module, error)) from error
 
 
-def _not_here(package: str) -> str:
-    """A folder without Python's files has the package's name: the project's own, seen from the one around it."""
-    return f"; {next(iter(sys.modules[package].__path__))} is no package: type the command where {package} lies"
+def _further_in(package: str) -> str:
+    """Where to type the command, if the folder is a project, seen from the one around it, with the package inside."""
+    for folder in map(Path, sys.modules[package].__path__):
+        if (folder / package / "__init__.py").is_file():
+            return f"; the package {package} lies in {folder}: type the command there"
+    return ""
 
 
 def _modules_in(folders: typing.Iterable[str]) -> list[str]:

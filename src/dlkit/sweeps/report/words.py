@@ -35,7 +35,7 @@ def answer(report: Report) -> list[str]:
     chosen = f", chosen by its val {metric} {number(best.val.mean or 0.0)}" if on == "test" else ""
     lines = [f"Best: {best.label}: {on} {metric} {mean(reported)} (n={reported.n}{between}){chosen}."]
     if tied := _tied(best, report):
-        lines.append(f"On val {tied} as good; the first of them as typed is called the best.")
+        lines.append(f"On val {tied} as good; the first of them in the table is called the best.")
     comparisons = [group.comparison for group in report.groups if group.comparison]
     told = [one for one in comparisons if one.p is not None or one.equal]
     if told:
