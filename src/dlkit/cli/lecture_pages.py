@@ -26,7 +26,7 @@ INTRODUCTION = (
     "`dlkit lectures nonlinearity model.activation=identity,relu`. What is set and compared is written in "
     "`configs/experiment/lectures/NAME.yaml`, how the picture is drawn and the claim checked in "
     "`src/dlkit/lectures/NAME.py`. The bounds are for the values written there; with others, a check that does not "
-    "hold is an answer, too."
+    "hold is an answer, too. Runs of lectures write no TensorBoard; `callbacks=default` behind the name adds it."
 )
 LARGEST = 100_000  # bytes of a picture in a repository
 WIDTH = 120  # of a line of Markdown

@@ -20,22 +20,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 POINTS = 100  # strengths at which the exact paths are drawn
+DIABETES = (
+    *("age", "sex", "body mass index", "blood pressure", "total cholesterol"),
+    *("LDL", "HDL", "total/HDL", "log triglycerides", "glucose"),
+)
 
 
 def figure(runs: Sequence[Done]) -> Finding:
     batch = runs[0].examples("train")
     x, y = batch.x.double().numpy(), batch.y[:, 0].double().numpy()
-    picture = blank(10)
+    picture = blank(10, 4.6)
     errors, zeros = {}, {}
     for axes, (name, exact) in zip(axes_of(picture, columns=2, sharey=True), EXACT.items(), strict=True):
         chosen = [run for run in runs if run.choices["model"] == name]
         gammas = np.array([run.options["regularizer.gamma"] for run in chosen])
         trained = np.stack([weights(run) for run in chosen])
-        _draw(axes, gammas, trained, exact(x, y, np.geomspace(gammas[0], gammas[-1], POINTS)))
+        named = DIABETES if chosen[0].choices["data"] == "diabetes" else [f"{i + 1}" for i in range(x.shape[1])]
+        _draw(axes, named, gammas, trained, exact(x, y, np.geomspace(gammas[0], gammas[-1], POINTS)))
         axes.set(title=TITLES[name], xlabel="strength γ", xscale="log")
         errors[name] = np.abs(trained - exact(x, y, gammas)).max()
         zeros[name] = (trained == 0).mean(axis=1)
     picture.axes[0].set_ylabel("weight of each measurement")
+    picture.legend(*picture.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return Finding(
         picture,
         [
@@ -74,11 +80,11 @@ EXACT = {"lasso": lasso, "ridge": ridge}
 TITLES = {"lasso": "L1: γ Σ |w|", "ridge": "L2: γ Σ w²"}
 
 
-def _draw(axes: Axes, gammas: np.ndarray, trained: np.ndarray, exact: np.ndarray) -> None:
+def _draw(axes: Axes, names: Sequence[str], gammas: np.ndarray, trained: np.ndarray, exact: np.ndarray) -> None:
     axes.axhline(0, color="#888888", linewidth=0.8)
-    for i in range(trained.shape[1]):
+    for i, name in enumerate(names):
         style = line(i)
-        axes.plot(np.geomspace(gammas[0], gammas[-1], len(exact)), exact[:, i], **style, linewidth=1.2)
+        axes.plot(np.geomspace(gammas[0], gammas[-1], len(exact)), exact[:, i], **style, linewidth=1.2, label=name)
         zero = trained[:, i] == 0
         axes.plot(gammas[~zero], trained[~zero, i], "o", color=style["color"], markersize=4)
         axes.plot(gammas[zero], trained[zero, i], "o", color=style["color"], markersize=5, fillstyle="none")
