@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dlkit.cli.preflight import Checked
 from dlkit.cli.preflight.points import Point
-from dlkit.sweeps.plan import SAMPLER, opened, place, split
+from dlkit.sweeps.plan import SAMPLER, folder_of, opened, split
 
 
 def wanted(checked: Checked) -> bool:
@@ -28,8 +26,7 @@ def show(checked: Checked) -> None:
     fixed.pop("dry_run", None)  # the sweep itself has it not
     if points.drawn and (sampler := checked.hydra.sweeper.get("sampler")):
         fixed[SAMPLER] = sampler
-    typed = any(text.startswith("hydra.sweep.dir=") for text in checked.overrides)
-    folder = Path(checked.hydra.sweep.dir) if typed else place(config["sweep"], fixed, swept)
+    folder = folder_of(checked.hydra, checked.overrides, config["sweep"], fixed, swept)
     plan = opened(folder, [], fixed, swept)
     if points.drawn:
         print(f"search  over {', '.join(swept)}, its ends and choices checked: {folder}")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlkit.begin import MACHINE, NAMES, within
 from dlkit.rundir import write_json
 from dlkit.runs import OUTPUTS
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 ROOT = OUTPUTS / "sweeps"  # where sweeps are, each in a folder of its name
 REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values are repeats of one experiment
@@ -109,6 +112,15 @@ def split(override: str) -> tuple[str, str]:
 def job_name(swept: Mapping[str, str]) -> str:
     """The folder's name of a job, made from its swept options: the same for the same ones, whatever else is swept."""
     return folder_name(",".join(f"{key}={value}" for key, value in swept.items()) or "only")
+
+
+def folder_of(
+    hydra: DictConfig, typed: Iterable[str], name: str | None, fixed: Mapping[str, str], swept: Sequence[str]
+) -> Path:
+    """Where a sweep is: in `hydra.sweep.dir` if that is among the options typed, else as `place` says."""
+    if any(text.startswith("hydra.sweep.dir=") for text in typed):
+        return Path(hydra.sweep.dir)
+    return place(name, fixed, swept)
 
 
 def place(name: str | None, fixed: Mapping[str, str], swept: Sequence[str]) -> Path:

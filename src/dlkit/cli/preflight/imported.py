@@ -12,6 +12,7 @@ from typing import Any
 
 from dlkit.cli.preflight.signatures import Parameter, Signature, TargetError
 from dlkit.cli.preflight.words import did_you_mean
+from dlkit.rundir import shown
 from dlkit.trust import PACKAGES, add_working_folder
 
 
@@ -103,10 +104,5 @@ def _failed_import(module: str, error: BaseException) -> str:
     else:
         file, line, message = (frames[-1].filename, frames[-1].lineno, str(error)) if frames else ("", 0, str(error))
     first = message.splitlines()[0] if message else ""
-    place = f" ({_short(file)}, line {line})" if file and Path(file) != Path(__file__) else ""
+    place = f" ({shown(file)}, line {line})" if file and Path(file) != Path(__file__) else ""
     return f"import of {module} failed: {type(error).__name__}: {first}{place}"
-
-
-def _short(file: str) -> str:
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

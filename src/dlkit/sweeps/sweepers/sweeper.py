@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from dlkit.sweeps.launchers.launcher import SweepLauncher
 from dlkit.sweeps.options import Options
-from dlkit.sweeps.plan import place
+from dlkit.sweeps.plan import folder_of
 
 ONCE = ("hydra.mode=", "hydra.sweep.dir=", "hydra.launcher.rerun_failed=")
 
@@ -34,9 +34,8 @@ class Sweeper:
 
     def folder(self, fixed: Mapping[str, str], swept: Sequence[str]) -> Path:
         """Where the sweep is: in `hydra.sweep.dir` if that was typed, else under the name `sweep`, else a made one."""
-        if any(text.startswith("hydra.sweep.dir=") for text in self.config.hydra.overrides.hydra):
-            return Path(self.config.hydra.sweep.dir)
-        return place(self.config.sweep, fixed, swept)
+        hydra = self.config.hydra
+        return folder_of(hydra, hydra.overrides.hydra, self.config.sweep, fixed, swept)
 
     def launcher(self, folder: Path) -> SweepLauncher:
         """The config's launcher, for the sweep in this folder. Raises ValueError for others than dlkit's."""
